@@ -9,6 +9,7 @@ from mtlkit.config.architecture import Architecture, Attention, Truncation, pars
 from mtlkit.config.common import DATA, MODEL, TRAINING, PromptOptions, ShapeOptions, TrainingOptions
 from mtlkit.config.held_out import HeldOutOptions
 from mtlkit.config.option import COMMON, option, whole
+from mtlkit.config.registries.adapters import ADAPTERS, parse_adapter
 from mtlkit.config.registries.freeze_targets import FREEZE_TARGETS
 from mtlkit.errors import UsageError, shorten
 
@@ -17,6 +18,7 @@ LABELLED: tuple[ObjectiveName, ...] = ("classify", "labels")  # objectives that 
 BalanceOn = Literal["vectors", "parameters"]
 ClassWeights = Literal["none", "balanced"]
 Sampling = Literal["natural", "balanced"]
+AdapterPer = Literal["all", "task"]
 Calibrate = Literal["auto", "none"]
 Solver = Literal["auto", "lbfgs", "sgd"]
 NewClasses = Literal["ask", "extend", "drop", "fresh", "refuse"]
@@ -25,7 +27,7 @@ MAX_LENGTH = 256  # tokens of a text, for a model from scratch
 MAX_PAIRS = 100_000  # of --objective labels, in an epoch: 833 batches of 16 texts
 TRACK_EVERY = 50  # steps: tracking takes the time of 1.1 steps with round-robin and 1.8 with joint, so 2 to 4 % of all
 EPOCHS, LEAST_STEPS = 6, 60
-FREEZING = "Freezing"
+FREEZING, ADAPTING = "Freezing", "Adapters"
 
 
 def parse_cap(text: str) -> int | Literal["shortest"] | None:
@@ -172,6 +174,17 @@ class TaskTrainingOptions(PromptOptions, ShapeOptions, HeldOutOptions, TrainingO
         panel=FREEZING,
         metavar="top-down[:every=N]",
         complete=("top-down", "top-down:every="),
+    )
+    adapter: str | None = option(
+        None,
+        "Train small adapters in place of the backbone.",
+        panel=ADAPTING,
+        metavar="ADAPTER",
+        parse=parse_adapter,
+        methods=ADAPTERS,
+    )
+    adapter_rate: float = option(
+        10.0, "Learning rate of adapters, as a multiple of --learning-rate.", panel=ADAPTING, minimum=0, advanced=True
     )
     solver: Solver = option(
         "auto",

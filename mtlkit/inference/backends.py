@@ -18,7 +18,8 @@ from mtlkit.model.description import ModelDescription, read_checkpoint
 from mtlkit.model.digest import digest_of, is_digest_of
 from mtlkit.runs.record import GRAPH, PAIR_GRAPH, TOKENIZER, RunRecord, is_export, read_record, verify
 
-if TYPE_CHECKING:  # it imports torch, which an ONNX graph does not need
+if TYPE_CHECKING:  # these import torch, which an ONNX graph does not need
+    from mtlkit.inference.fast import FastEncoder
     from mtlkit.inference.load_weights import LoadedWeights
 
 
@@ -81,14 +82,20 @@ def _int8_engine(path: Path, device: Device, weights: LoadedWeights) -> Engine:
     from mtlkit.inference.calibration import activation_ranges
     from mtlkit.inference.compute import choose_compute
     from mtlkit.inference.int8 import check_int8, quantise
+    from mtlkit.inference.task_encoders import TaskEncoders
     from mtlkit.inference.torch_engine import TorchEngine
 
     if device not in ("auto", "cpu"):
         raise UsageError("--precision int8 runs on CPUs only; use --precision fp32, or bf16 on a GPU")
-    backbone = weights.model.backbone
-    check_int8(backbone.architecture)
-    ranges = activation_ranges(backbone, weights.encoder, digest_of(path))
-    return TorchEngine(weights.model, choose_compute("cpu", "fp32"), quantise(backbone, ranges), "int8")
+    model, digest = weights.model, digest_of(path)
+    check_int8(model.backbone.architecture)
+
+    def quantised(task: str | None) -> FastEncoder:
+        encoder = model.merged_encoder(task)
+        return quantise(encoder, activation_ranges(encoder, weights.encoder, f"{digest}{f' {task}' if task else ''}"))
+
+    encoders = TaskEncoders(quantised(None), model.adapter_specs, quantised)
+    return TorchEngine(model, choose_compute("cpu", "fp32"), encoders, "int8")
 
 
 def _open_onnx(path: Path, precision: InferencePrecision) -> OpenedModel:

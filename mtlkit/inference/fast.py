@@ -7,11 +7,11 @@ block's own. No gradients.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from mtlkit.batch import Batch
 from mtlkit.config.architecture import Activation, Architecture
@@ -38,6 +38,10 @@ class SupportsEncode(Protocol):
 
     def states(self, batch: Batch, depth: int) -> Tensor:
         """The input of block `depth` for every token, (T, D)."""
+        ...
+
+    def encode_from(self, batch: Batch, states_TD: Tensor, depth: int) -> Tensor:
+        """Like `encode`, but starts from the result of `states` for the same batch and depth."""
         ...
 
 
@@ -71,15 +75,25 @@ class FastEncoder:
     def encode(self, batch: Batch) -> Tensor:
         """One vector a text, (N, V); of a batch with words, what `Encoder.read` gives."""
         layout = layout_of(batch.rounded())
-        return self.encoder.read(batch, layout, self.encoder.norm(self._lower(layout, len(self.blocks))))
+        return self._upper(batch, layout, self.encoder.embed(layout), 0)
 
     def states(self, batch: Batch, depth: int) -> Tensor:
         """The input of block `depth` for every token, (T, D)."""
-        return self._lower(layout_of(batch.rounded()), depth)[: batch.tokens]
+        layout = layout_of(batch.rounded())
+        return self._through(range(depth), layout, self.encoder.embed(layout))[: batch.tokens]
 
-    def _lower(self, layout: TokenLayout, depth: int) -> Tensor:
-        states_TD = self.encoder.embed(layout)
-        for own, fast in islice(zip(self.encoder.blocks, self.blocks, strict=True), depth):
+    def encode_from(self, batch: Batch, states_TD: Tensor, depth: int) -> Tensor:
+        """Like `encode`, but starts from the result of `states` for the same batch and depth."""
+        layout = layout_of(batch.rounded())
+        return self._upper(batch, layout, functional.pad(states_TD, (0, 0, 0, len(layout.ids) - batch.tokens)), depth)
+
+    def _upper(self, batch: Batch, layout: TokenLayout, states_TD: Tensor, depth: int) -> Tensor:
+        states_TD = self._through(range(depth, len(self.blocks)), layout, states_TD)
+        return self.encoder.read(batch, layout, self.encoder.norm(states_TD))
+
+    def _through(self, blocks: range, layout: TokenLayout, states_TD: Tensor) -> Tensor:
+        for number in blocks:
+            own, fast = self.encoder.blocks[number], self.blocks[number]
             assert isinstance(own, Block)
             if own.post:
                 states_TD = own.attention_norm(fast.project(fast.attend(states_TD, layout), states_TD))
@@ -114,16 +128,25 @@ class PackedBlock:
         return active if self.factor is None else self.factor.times(states_TD, active)
 
 
-def fastest(model: MultiTaskModel, compute: Compute) -> SupportsEncode:
-    """The fastest form of a model that is not going to change: packed for a CPU in fp32, else the model itself."""
-    return pack(model.backbone) if compute.device.type == "cpu" and compute.precision == "fp32" else model
+def fastest(
+    model: MultiTaskModel, compute: Compute, task: str | None = None, like: SupportsEncode | None = None
+) -> SupportsEncode:
+    """The fastest form of a model that is not going to change, for texts of a task: packed for a CPU in fp32, else the model
+    itself or, with an adapter, one with merged weights. It shares blocks with `like`, the form for another task."""
+    encoder = model.merged_encoder(task)
+    if compute.device.type == "cpu" and compute.precision == "fp32":
+        return pack(encoder, like=like if isinstance(like, FastEncoder) else None)
+    return model if encoder is model.backbone else MultiTaskModel(encoder).eval()
 
 
 @torch.inference_mode()
-def pack(encoder: Encoder, kind: type[PackedBlock] = PackedBlock) -> FastEncoder:
-    """The encoder with its weights laid out for this CPU; they are held a second time."""
+def pack(encoder: Encoder, kind: type[PackedBlock] = PackedBlock, like: FastEncoder | None = None) -> FastEncoder:
+    """The encoder with its weights laid out for this CPU; they are held a second time, but for blocks that it shares with the one
+    of which `like` was made."""
+    known = {} if like is None else dict(zip(like.encoder.blocks, like.blocks, strict=True))
     activation = encoder.architecture.activation
-    return FastEncoder(encoder, [kind(block, activation) for block in encoder.blocks if isinstance(block, Block)])
+    blocks = [block for block in encoder.blocks if isinstance(block, Block)]
+    return FastEncoder(encoder, [known[block] if block in known else kind(block, activation) for block in blocks])
 
 
 def packed(layer: nn.Linear) -> PublicLinear:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tokenizers import Tokenizer
 
+from mtlkit.config.registries.adapters import SHARED
 from mtlkit.data.tokenization.files import load_tokenizer
 from mtlkit.data.tokenization.pretrained import build_tokenizer
 from mtlkit.data.tokenization.tokenizer import TextEncoder, make_encoder
@@ -14,6 +16,7 @@ from mtlkit.errors import UsageError
 from mtlkit.inference.engine import ROUTER
 from mtlkit.model.checkpoint import load_model
 from mtlkit.model.description import CONFIG, ModelDescription, is_foreign, read_checkpoint
+from mtlkit.model.encoder import Encoder
 from mtlkit.model.interop.classifier import Classifier, read_classifier, transformer_of
 from mtlkit.model.interop.json_files import read_object
 from mtlkit.model.interop.language_model import is_generator
@@ -24,6 +27,7 @@ from mtlkit.model.interop.stray_weights import weights_note
 from mtlkit.model.interop.tokenizer_config import read_tokenizer_settings
 from mtlkit.model.interop.vector_settings import check_prompt_end
 from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.model.router import Router
 from mtlkit.runs.record import TOKENIZER, RunRecord, is_export, verify
 
 
@@ -41,6 +45,25 @@ class LoadedWeights:
     record: RunRecord | None
     note: str = ""
     classifies: bool = False
+
+    def merged(self) -> LoadedWeights:
+        """The same model with the adapter of all tasks in the weights."""
+        return self._on(self.model.merged_encoder(), list(self.model.tasks), self.model.router)
+
+    def only(self, task: str) -> LoadedWeights:
+        """The model of one task alone: its head, and its adapter in the weights."""
+        return self._on(self.model.merged_encoder(task), [task], None)
+
+    def _on(self, encoder: Encoder, tasks: Sequence[str], router: Router | None) -> LoadedWeights:
+        model = MultiTaskModel(encoder)
+        for task in tasks:
+            model.heads[task] = self.model.head(task)
+        model.router = router
+        names = () if router is None else self.checkpoint.router
+        specs = tuple(spec for spec in self.checkpoint.tasks if spec.name in tasks)
+        sources = {name: source for name, source in self.checkpoint.sources.items() if name in tasks}
+        description = replace(self.checkpoint, tasks=specs, router=names, sources=sources, adapters={})
+        return replace(self, model=model.eval().requires_grad_(True), checkpoint=description)
 
     @property
     def readers(self) -> list[str]:
@@ -70,9 +93,10 @@ def read_description(path: Path, *, classifier: bool = True) -> ModelDescription
     return describe_foreign(path, classifier=classifier) if is_foreign(path) else read_checkpoint(path)
 
 
-def load_weights(path: Path, *, classifier: bool = True) -> LoadedWeights:
+def load_weights(path: Path, *, classifier: bool = True, merge: bool = True) -> LoadedWeights:
     """Loads a folder and checks the SHA-256 of every file of a run; with `classifier`, a sequence classifier or CrossEncoder with
-    its head. Raises IntegrityError, UsageError for an ONNX export."""
+    its head; with `merge`, the adapter of all tasks becomes part of the weights. Raises IntegrityError, UsageError for an ONNX
+    export."""
     if is_export(path):
         raise UsageError(f"{path} is an ONNX export without weights; use --backend onnx or specify the run it was exported from")
     if is_foreign(path):
@@ -82,7 +106,8 @@ def load_weights(path: Path, *, classifier: bool = True) -> LoadedWeights:
         return LoadedWeights(model, checkpoint, _encoder(path, checkpoint), None, note, head is not None)
     record = verify(path)
     model, checkpoint = load_model(path)
-    return LoadedWeights(model, checkpoint, _encoder(path, checkpoint), record)
+    loaded = LoadedWeights(model, checkpoint, _encoder(path, checkpoint), record)
+    return loaded.merged() if merge and SHARED in checkpoint.adapters else loaded
 
 
 def unloaded_head(path: Path) -> str:

@@ -19,9 +19,9 @@ from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.encoded import Encoded, EncodedWords
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.data.tokenization.word_splitting import split_words
-from mtlkit.errors import UsageError, listed
+from mtlkit.errors import UsageError, listed, suggest
 from mtlkit.inference.backends import open_backend
-from mtlkit.inference.engine import ROUTER, VECTORS, Engine
+from mtlkit.inference.engine import ROUTER, VECTORS, Engine, vectors_for
 from mtlkit.inference.find_model import MINI, find_model, mini_folder
 from mtlkit.inference.predictions import TextPairs, answers, answers_of_words, are_pairs, heads_for
 from mtlkit.inference.prompts import prompt_note, with_prompt
@@ -116,8 +116,10 @@ class LoadedModel:
         dim: int | None = None,
         normalize: bool = False,
         batch_tokens: int | None = None,
+        task: str | None = None,
     ) -> NDArray[np.float32]:
-        """The vectors of N texts: (N, dim) float32, of length 1 with `normalize`.
+        """The vectors of N texts: (N, dim) float32, of length 1 with `normalize`; those that the head of `task` reads, by default
+        those without an adapter of a task.
 
         `prompt` is prepended to every text: the name of one of the model's prompts, or literal text; "none" or "" for none; by
         default, the prompt that the model was loaded with. `dim` keeps the first numbers of each vector, by default `self.dim`.
@@ -128,7 +130,8 @@ class LoadedModel:
             raise UsageError(
                 f"dim {dim}: the vectors of {self.name} have {self.full_dim} dimensions; specify 1 to {self.full_dim}"
             )
-        vectors = truncate(self.vectors(self.encode(texts, prompt), batch_tokens=batch_tokens), dim or self.dim)
+        self.check_task(task)
+        vectors = truncate(self.vectors(self.encode(texts, prompt), batch_tokens=batch_tokens, task=task), dim or self.dim)
         return normalize_rows(vectors) if normalize else vectors
 
     def predict(
@@ -165,7 +168,7 @@ class LoadedModel:
         names = heads_for(self.specs, task, self.name, pairs=of_pairs)
         routed = bool(self.router) and task is None and not of_pairs
         rejection = None if reject is None else Rejection(reject, self.scopes_for(names))
-        also = [*([ROUTER] if routed else []), *([VECTORS] if rejection else [])]
+        also = [*([ROUTER] if routed else []), *(dict.fromkeys(map(self.vectors_of, names)) if rejection else [])]
         of_words = {name for name in names if self.specs[name].tags is not None}
         single: Sequence[str] = () if of_pairs else cast(Sequence[str], texts)
         if of_words and words is None:
@@ -187,7 +190,7 @@ class LoadedModel:
         if rejection:
             for heads, outputs in read:
                 for name in heads:
-                    rejection.add_to(predicted[name], self.specs[name], outputs[name], outputs[VECTORS], texts)
+                    rejection.add_to(predicted[name], self.specs[name], outputs[name], outputs[self.vectors_of(name)], texts)
         routing = task_probabilities(self.router, read[0][1][ROUTER]) if routed else [{}] * len(texts)
         return [
             Prediction({name: predicted[name][index] for name in names if is_answered(name, router)}, router)
@@ -221,9 +224,20 @@ class LoadedModel:
     def _encoder(self, prompt: str | None) -> TextEncoder:
         return self.encoder if prompt is None else with_prompt(self.encoder, self.checkpoint.vectors, prompt)
 
-    def vectors(self, encoded: Encoded, *, batch_tokens: int | None = None) -> NDArray[np.float32]:
-        """The full vectors of N tokenized texts, (N, full_dim)."""
-        return self._sentence_engine.vectors(encoded, batch_tokens)
+    def vectors(self, encoded: Encoded, *, batch_tokens: int | None = None, task: str | None = None) -> NDArray[np.float32]:
+        """The full vectors of N tokenized texts, (N, full_dim), for a task with an adapter, or without one."""
+        return self._sentence_engine.vectors(encoded, batch_tokens, task)
+
+    def vectors_of(self, task: str) -> str:
+        """The name of an engine's output with the vectors that the head of a task reads."""
+        return vectors_for(task) if task in self.checkpoint.adapters else VECTORS
+
+    def check_task(self, task: str | None) -> None:
+        """Raises UsageError for a task without a head."""
+        if task is not None and task not in self.specs:
+            raise UsageError(
+                f"{self.name} has no head '{task}'; it has {listed(self.specs) or 'none'}{suggest(task, self.specs)}"
+            )
 
     @cached_property
     def _sentence_engine(self) -> Engine:

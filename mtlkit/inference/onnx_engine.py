@@ -45,7 +45,7 @@ class OnnxEngine:
         self.pair_path = path.with_name(PAIR_GRAPH)
         self.pair_graph = OnnxGraph(self.pair_path) if self.pair_path.is_file() else None
 
-    def vectors(self, encoded: Encoded, batch_tokens: int | None = None) -> Array:
+    def vectors(self, encoded: Encoded, batch_tokens: int | None = None, task: str | None = None) -> Array:
         return check_finite(self._run(encoded, [VECTOR], batch_tokens or BATCH_TOKENS)[VECTOR], engine.VECTOR)
 
     def outputs(self, encoded: Encoded, tasks: Sequence[str], pairs: Pairs | None = None) -> dict[str, Array]:

@@ -34,7 +34,8 @@ def save_model(
     vectors: VectorSettings | None = None,
     compact: bool = False,
 ) -> None:
-    """Writes `config.json` and `model.safetensors` with all heads and the router; `compact` stores a quarter of the bytes."""
+    """Writes `config.json` and `model.safetensors` with all heads, adapters and the router; `compact` stores a quarter of the
+    bytes."""
     router = model.router.tasks if model.router is not None else ()
     checkpoint = ModelDescription(
         stage,
@@ -44,6 +45,7 @@ def save_model(
         router,
         dict(sources or {}),
         vectors or VectorSettings(),
+        model.adapter_specs,
     )
     write_checkpoint(folder, checkpoint)
     weights = {name: weight.detach().cpu().contiguous() for name, weight in model.state_dict().items()}
@@ -68,7 +70,7 @@ def load_model(folder: Path) -> tuple[MultiTaskModel, ModelDescription]:
         if checkpoint.architecture.layers > len(weights):  # checked before the layers are built
             raise ValueError(f"{checkpoint.architecture.layers} blocks where there are {len(weights)} weights")
         with torch.device("meta"), Uninitialised():
-            model = MultiTaskModel(Encoder(checkpoint.architecture), checkpoint.tasks, checkpoint.router)
+            model = MultiTaskModel(Encoder(checkpoint.architecture), checkpoint.tasks, checkpoint.router, checkpoint.adapters)
         model.load_state_dict(weights, assign=True)
     except OSError as error:
         raise IntegrityError(f"{folder / WEIGHTS}: {error.strerror or error}") from None

@@ -10,13 +10,15 @@ from typing import Any
 
 from mtlkit.config.architecture import Architecture, Encoding, Stage, TaskSpec
 from mtlkit.config.from_json import build, parse_object
+from mtlkit.config.registries.adapters import SHARED, AdapterSpec
 from mtlkit.config.small_files import Unreadable, read_file
 from mtlkit.config.source_record import SourceRecord, records_from_json, records_to_json
 from mtlkit.config.vector_settings import VectorSettings
 from mtlkit.errors import IntegrityError, UsageError, listed, shorten
 from mtlkit.runs.record import RECORD, diagnose, write_json
 
-FORMAT = 1
+FORMAT = 2
+WITHOUT_ADAPTERS = 1  # the format of models without adapters, which earlier versions read, too
 CONFIG = "config.json"
 ADAPTER = "adapter_config.json"  # present in a folder that contains only an adapter
 HEADS, HEAD_WEIGHTS = "heads.json", "heads.safetensors"  # added to a sentence-transformers folder, which has no heads of its own
@@ -26,7 +28,8 @@ SHORTEST = 3  # minimum length in tokens of a truncated text: the first, the las
 @dataclass(frozen=True)
 class ModelDescription:
     """The contents of `config.json`. `router` lists the tasks that the router distinguishes; `sources` describes how the data of
-    each task was read; `vectors` how vectors are computed and compared. These entries are written only if they are not empty.
+    each task was read; `vectors` how vectors are computed and compared; `adapters` are those of tasks, or of all under SHARED.
+    These entries are written only if they are not empty.
     """
 
     stage: Stage
@@ -36,8 +39,13 @@ class ModelDescription:
     router: tuple[str, ...] = ()
     sources: dict[str, SourceRecord] = field(default_factory=dict)
     vectors: VectorSettings = field(default_factory=VectorSettings)
+    adapters: dict[str, AdapterSpec] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if unknown := set(self.adapters) - {task.name for task in self.tasks} - {SHARED}:
+            raise ValueError(f"adapters of tasks without a head: {listed(sorted(unknown))}")
+        if any(adapter.last >= self.architecture.layers for adapter in self.adapters.values()):
+            raise ValueError("an adapter of layers that the model does not have")
         if unknown := set(self.router) - {task.name for task in self.tasks}:
             raise ValueError(f"a router to tasks without a head: {listed(sorted(unknown))}")
         if len({task.name for task in self.tasks}) < len(self.tasks):
@@ -47,10 +55,11 @@ class ModelDescription:
             raise ValueError(f"texts of {length} tokens do not fit {self.architecture.max_length} positions")
 
     def to_json(self) -> dict[str, Any]:
-        value = {"format": FORMAT, **asdict(self), "sources": records_to_json(self.sources)}
+        number = FORMAT if self.adapters else WITHOUT_ADAPTERS
+        value = {"format": number, **asdict(self), "sources": records_to_json(self.sources)}
         value["tasks"] = tuple(task.to_json() for task in self.tasks)
         value["vectors"] = asdict(self.vectors) if self.vectors != VectorSettings() else {}
-        return {key: entry for key, entry in value.items() if entry or key not in ("router", "sources", "vectors")}
+        return {key: entry for key, entry in value.items() if entry or key not in ("router", "sources", "vectors", "adapters")}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> ModelDescription:
@@ -58,6 +67,9 @@ class ModelDescription:
         tasks, router = value["tasks"], value.get("router", [])
         if value["stage"] not in typing.get_args(Stage):
             raise ValueError(f"no stage '{value['stage']}'")
+        adapters = value.get("adapters", {})
+        if not isinstance(adapters, dict):
+            raise ValueError("adapters are an object by task")
         if not isinstance(tasks, list) or not isinstance(router, list) or not all(isinstance(name, str) for name in router):
             raise ValueError("tasks and router are lists")
         return cls(
@@ -68,6 +80,7 @@ class ModelDescription:
             router=tuple(router),
             sources=records_from_json(value.get("sources", {})),
             vectors=build(VectorSettings, value.get("vectors", {})),
+            adapters={task: build(AdapterSpec, adapter) for task, adapter in adapters.items()},
         )
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mtlkit.model.fallbacks import ACTIVATIONS
 from mtlkit.model.kernels import activation_backward, packed_linear, product
+from mtlkit.model.low_rank import AdaptedLinear
 
 APPROXIMATE = {"gelu": "none", "gelu_tanh": "tanh"}  # by activation, as functional.gelu names it
 
@@ -105,24 +106,30 @@ def linear(layer: nn.Linear, states_TD: Tensor) -> Tensor:
     """Applies a linear layer to states (T, in)."""
     if _trains_on_cpu(states_TD):
         result: Tensor = _Linear.apply(states_TD, layer.weight, layer.bias)  # type: ignore[no-untyped-call]
-        return result
+        return result + layer.term(states_TD) if isinstance(layer, AdaptedLinear) else result
     plain: Tensor = layer(states_TD)
     return plain
 
 
 def mlp(expand: nn.Linear, contract: nn.Linear, activation: str, states_TD: Tensor) -> Tensor:
     """Two linear layers with an activation between them."""
-    if activation in APPROXIMATE and _trains_on_cpu(states_TD):
+    if activation in APPROXIMATE and _fuses(expand, contract, states_TD):
         return _apply(_Mlp, expand, contract, activation, states_TD)
     return linear(contract, ACTIVATIONS[activation](linear(expand, states_TD)))
 
 
 def gated_mlp(expand: nn.Linear, contract: nn.Linear, activation: str, states_TD: Tensor) -> Tensor:
     """Like `mlp`, but the second half of what `expand` gives multiplies the activation of the first."""
-    if activation in (*APPROXIMATE, "silu") and _trains_on_cpu(states_TD):
+    if activation in (*APPROXIMATE, "silu") and _fuses(expand, contract, states_TD):
         return _apply(_GatedMlp, expand, contract, activation, states_TD)
     gate, factor = linear(expand, states_TD).chunk(2, 1)
     return linear(contract, ACTIVATIONS[activation](gate) * factor)
+
+
+def _fuses(expand: nn.Linear, contract: nn.Linear, states: Tensor) -> bool:
+    """Whether both layers can be one function, which knows no adapters."""
+    adapted = isinstance(expand, AdaptedLinear) or isinstance(contract, AdaptedLinear)
+    return not adapted and _trains_on_cpu(states)
 
 
 def _apply(

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from mtlkit.config.architecture import Architecture, parse_head
 from mtlkit.config.pooling import WEIGHTED
+from mtlkit.config.registries.adapters import ADAPTERS, SHARED, AdapterSpec
 
 SECOND_TYPE = "backbone.second_type"
+PRODUCT = re.compile(r"backbone\.(blocks\.(\d+)\.(?:\w+\.)*(?!\w*norm\.)\w+)\.weight")  # the weight of a linear layer of a block
 SCALE = ".scale"  # suffix for the scales of an int8 matrix, one per row, (rows, 1)
 
 
-def weight_names(architecture: Architecture, heads: Mapping[str, str], *, joint: bool = False) -> tuple[str, ...]:
+def weight_names(
+    architecture: Architecture,
+    heads: Mapping[str, str],
+    *,
+    joint: bool = False,
+    adapters: Mapping[str, AdapterSpec] | None = None,
+) -> tuple[str, ...]:
     """The weights of a `MultiTaskModel`, named as in `named_parameters`; `heads` maps each task to the layers of its head, and
     `joint` says whether one of them reads pairs of texts in one sequence."""
     second = [SECOND_TYPE] if joint and architecture.token_types > 1 else []
@@ -31,8 +40,12 @@ def weight_names(architecture: Architecture, heads: Mapping[str, str], *, joint:
         names += linear(f"backbone.dense.{place}", shape.bias)
     if architecture.pooling == WEIGHTED:
         names.append("backbone.token_weights")
+    products = [match for name in names if (match := PRODUCT.fullmatch(name))]
     for task, head in heads.items():
         names += head_weights(task, head)
+    for task, spec in (adapters or {}).items():
+        paths = [match[1] for match in products if int(match[2]) in spec.blocks]
+        names += [f"adapters.{task}.{path}.{weight}" for path in paths for weight in ADAPTERS[spec.name].weights]
     return tuple(names)
 
 
@@ -68,16 +81,23 @@ def linear(module: str, bias: bool) -> list[str]:
 
 def part_of(weight: str) -> str:
     """The smallest part that contains a weight: `embeddings`, `layers:N`, `pooling` (with the final norm and dense layers),
-    `head:NAME` or `router`.
+    `head:NAME`, `adapter:NAME`, `adapter` (that of all tasks) or `router`.
     """
     words = weight.split(".")
     if words[0] == "router":
         return "router"
     if words[0] == "heads":
         return f"head:{words[1]}"
+    if words[0] == "adapters":
+        return adapter_part(words[1])
     if words[1] == "blocks":
         return f"layers:{words[2]}"
     return "pooling" if words[1] in ("norm", "token_weights", "dense") else "embeddings"
+
+
+def adapter_part(task: str) -> str:
+    """The name of the adapter of a task, or of all under SHARED, as a part of a model."""
+    return "adapter" if task == SHARED else f"adapter:{task}"
 
 
 def parts_of(weights: Iterable[str]) -> dict[str, list[str]]:
@@ -88,7 +108,7 @@ def parts_of(weights: Iterable[str]) -> dict[str, list[str]]:
     return parts
 
 
-UPWARDS = ("embeddings", "layers", "pooling", "head")
+UPWARDS = ("embeddings", "layers", "pooling", "adapter", "head")
 
 
 def level(part: str) -> int:

@@ -25,7 +25,7 @@ from mtlkit.training.sampling.steps import StepSchedule
 from mtlkit.training.setup import (
     TaskRoles,
     assign_roles,
-    idle_heads,
+    idle_weights,
     make_guards,
     make_limit,
     make_step_schedule,
@@ -69,7 +69,7 @@ def make_setup(plan: TrainPlan, model: MultiTaskModel, data: TrainData) -> Train
     random = RandomState(model, plan.compute.device, options.seed)
     roles = assign_roles(plan, data)
     router = take_router(model, list(routed(roles.labelled)), options.router)
-    idle = idle_heads(model, roles.trained)
+    idle = idle_weights(plan, model, roles.trained)
     frozen_params = plan.freezing.always | idle
     schedule, longer = make_step_schedule(plan, data, roles.mixed)
     context = BalanceContext(model, list(roles.mixed), plan.balance.weights, options.balance_on, random.cpu)
@@ -77,7 +77,7 @@ def make_setup(plan: TrainPlan, model: MultiTaskModel, data: TrainData) -> Train
     guards = make_guards(plan, model, data, roles, frozen_params)
     freezing = FreezeSchedule(plan.freezing, idle)
     freezing.go_to(model, 0, 0)
-    lr_scales = lr_scales_of(model, options.head_rate, options.layer_lr_decay)
+    lr_scales = lr_scales_of(model, options.head_rate, options.layer_lr_decay, options.adapter_rate)
     return TrainSetup(
         plan, model, data, random, roles, router, frozen_params, schedule, longer, weighting, guards, freezing, lr_scales
     )  # fmt: skip
@@ -135,7 +135,7 @@ def make_components(setup: TrainSetup, log: MetricsLog, features: FeatureSource)
     """Builds the second stage from the first and the source of vectors. Evaluates the starting model if forgetting matters."""
     plan, model, roles, schedule, frozen_params = setup.plan, setup.model, setup.roles, setup.schedule, setup.frozen_params
     options, probe = plan.options, setup.data.probe
-    evaluator = Evaluator(model, roles.all, plan.compute, plan.freezing.keeps("backbone"))
+    evaluator = Evaluator(model, roles.all, plan.compute, plan.fixed_vectors)
     start_model = StartModel(model, roles.known, probe, evaluator, setup.data.old_rows) if probe is not None else None
     keep, last = options.keep_best_per_task, plan.stop is not None
     best_weights = BestWeights(model, roles.trained, options.select, frozen_params, keep, last=last)

@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.config.commands.train_sentence import TrainSentenceOptions
+from mtlkit.config.registries.adapters import AdapterSpec
 from mtlkit.config.registries.balancing import BalanceChoice
 from mtlkit.config.registries.guards import GuardChoice
 from mtlkit.config.registries.schedules import EpochLength, ScheduleChoice
@@ -42,7 +43,7 @@ class TrainPlan:
     `start` is the model to start from (None: fresh weights). `watched` are the sources of tasks that are only evaluated; so are
     tasks whose heads are frozen. `rehearsed` are the shares of watched tasks whose rows are still trained on. `epoch_steps` is
     the length of an epoch in the checkpoint from which the training resumes. With `stop`, the training ends there, and no score
-    chooses an epoch.
+    chooses an epoch. An `adapter` trains in place of the backbone, for all tasks or one for each.
     """
 
     options: Options
@@ -57,6 +58,22 @@ class TrainPlan:
     guards: tuple[GuardChoice, ...] = ()
     epoch_steps: int | None = None
     stop: Stop | None = None
+    adapter: AdapterSpec | None = None
+
+    @property
+    def own_adapters(self) -> bool:
+        """Whether every task trains an adapter of its own."""
+        return self.adapter is not None and self.options.adapter_per == "task"
+
+    @property
+    def fixed_vectors(self) -> bool:
+        """Whether the vectors that heads train on never change."""
+        return self.freezing.keeps("backbone") and self.adapter is None
+
+    @property
+    def fixed_backbone(self) -> bool:
+        """Whether tasks that do not train keep the vectors of their texts."""
+        return self.freezing.keeps("backbone") and (self.adapter is None or self.own_adapters)
 
     @property
     def sources(self) -> dict[str, str]:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mtlkit.config.commands.train_sentence import TrainSentenceOptions
+from mtlkit.config.registries.adapters import SHARED
 from mtlkit.config.registries.guards import GUARDS
 from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.model.weight_names import adapter_part
 from mtlkit.training.continual.forgetting_limit import ForgettingLimit
 from mtlkit.training.continual.guards import Guard, GuardContext
 from mtlkit.training.freezing.apply import apply_freeze, prefix_depth
@@ -61,10 +63,12 @@ def assign_roles(plan: TrainPlan, data: TrainData) -> TaskRoles:
     )
 
 
-def idle_heads(model: MultiTaskModel, trained: Mapping[str, Objective]) -> frozenset[str]:
-    """The weights of heads that no objective trains."""
+def idle_weights(plan: TrainPlan, model: MultiTaskModel, trained: Mapping[str, Objective]) -> frozenset[str]:
+    """The weights of heads and adapters that no objective trains."""
     used = {objective.head for objective in trained.values()}
-    idle = tuple(prefix_of(f"head:{task}") for task in model.tasks if f"head:{task}" not in used)
+    heads = [f"head:{task}" for task in model.tasks if f"head:{task}" not in used]
+    train = {SHARED, *trained} if plan.adapter is not None else set()
+    idle = tuple(map(prefix_of, [*heads, *(adapter_part(task) for task in model.adapters if task not in train)]))
     return frozenset(name for name, _ in model.named_parameters() if name.startswith(idle))
 
 
@@ -166,7 +170,7 @@ def make_features(
     encoded = different_texts(trained)
     limit = int(plan.options.cache_memory * 2**30)
     device = plan.compute.device
-    if plan.freezing.keeps("backbone"):
+    if plan.fixed_vectors:
         cache = cache_vectors(model, encoded, plan.compute, folder, limit)
         validated = different_texts({name: objective.validation for name, objective in roles.all.items()})
         total = cache.texts + sum(map(len, validated.values()))

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from mtlkit.config.architecture import Architecture, Attention
 from mtlkit.config.common import MODEL, OBJECTIVE, TRAINING
 from mtlkit.config.option import COMMON, option, whole
-from mtlkit.config.task_training import MAX_PAIRS, BalanceOn, ObjectiveName, TaskTrainingOptions
+from mtlkit.config.task_training import MAX_PAIRS, AdapterPer, BalanceOn, ObjectiveName, TaskTrainingOptions
 from mtlkit.errors import UsageError, shorten
 
 DistillLoss = Literal["vector", "matrix", "both"]
@@ -81,6 +81,7 @@ class TrainSentenceOptions(TaskTrainingOptions):
         "bidirectional", "What a token sees: the whole text, or only what comes before it.", panel=MODEL, advanced=True
     )
     schedule: ClassVar[str] = "round-robin"  # from here on: options of train-mtl, fixed for one task
+    adapter_per: ClassVar[AdapterPer] = "all"
     epoch_by: ClassVar[str] = "longest"
     balance: ClassVar[str] = "sum"
     balance_on: ClassVar[BalanceOn] = "vectors"

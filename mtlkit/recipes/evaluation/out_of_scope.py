@@ -10,7 +10,6 @@ from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.errors import DataError, UsageError, listed
 from mtlkit.evaluation.out_of_scope import Separation, separation
-from mtlkit.inference.engine import VECTORS
 from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.inference.scope.rejection import predicted
 from mtlkit.inference.scope.scope import Values
@@ -57,5 +56,6 @@ def scores_of(loaded: LoadedModel, task: str, texts: Sequence[str]) -> Values:
     """The scores of N texts, (N,); higher ones fit the classes of a head better."""
     encoded = loaded.encode(texts)
     with counting(f"scoring texts for {task}", "encoded", len(encoded)):
-        outputs = loaded.engine.outputs(encoded, [task, VECTORS])
-    return loaded.scopes[task].score(predicted(loaded.specs[task], outputs[task], outputs[VECTORS]))
+        vectors = loaded.vectors_of(task)
+        outputs = loaded.engine.outputs(encoded, [task, vectors])
+    return loaded.scopes[task].score(predicted(loaded.specs[task], outputs[task], outputs[vectors]))

@@ -60,7 +60,7 @@ def _check_headless(options: TrainSentenceOptions, freezing: FreezeRules) -> Non
             f"--objective {named} reads one column of labels, and labels= names several ({listed(names)}); use "
             "NAME=SOURCE?label=COLUMN"
         )
-    if any(freezing.wholly("backbone", state) for state in freezing.states):
+    if options.adapter is None and any(freezing.wholly("backbone", state) for state in freezing.states):
         raise UsageError(f"--freeze backbone leaves nothing to train: --objective {named} has no head; remove one of them")
     heads = {f"--freeze {part}": True for part in parts_of(sorted(freezing.always)) if part.startswith("head:")}
     others = {f"--head {options.head}": options.head != "linear", "--refit": options.refit}

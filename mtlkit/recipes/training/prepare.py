@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mtlkit.config.commands.train_sentence import TrainSentenceOptions
 from mtlkit.config.held_out import HOLDOUT
+from mtlkit.config.registries.adapters import SHARED
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.datasets.labelled import holds_out, read_train_and_validation
 from mtlkit.data.datasets.labelled_rows import ReadOptions
@@ -19,7 +20,7 @@ from mtlkit.data.sources.grammar.spec import parse_source
 from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.errors import UsageError, counted
 from mtlkit.evaluation.task_metrics import examples_in
-from mtlkit.model.randomness import draw_from
+from mtlkit.model.randomness import draw_from, drawing_from
 from mtlkit.recipes.inputs.source_notes import source_notes
 from mtlkit.recipes.training.data_warnings import first_columns, first_look
 from mtlkit.recipes.training.fit_heads import fit_heads
@@ -56,10 +57,20 @@ def prepare(plan: TrainPlan) -> Generator[Event, None, Prepared]:
         prepared = yield from _prepare_vectors(plan, options, reading)
     else:
         prepared = yield from _prepare_tasks(plan, reading)
+    add_adapters(prepared.start, plan, plan.trained(prepared.data.objectives))
     draw_from(prepared.start.random, prepared.start.model)
     if reading.tally.skipped:
         yield Note(str(reading.tally), warning=True)
     return prepared
+
+
+def add_adapters(start: InitialModel, plan: TrainPlan, trained: Iterable[str]) -> None:
+    """Adds the adapters that are to be trained, unless the starting model has them."""
+    if plan.adapter is not None:
+        with drawing_from(start.random):
+            for task in trained if plan.own_adapters else [SHARED]:
+                if task not in start.model.adapters:
+                    start.model.add_adapter(task, plan.adapter)
 
 
 def _prepare_vectors(plan: TrainPlan, options: TrainSentenceOptions, reading: ReadOptions) -> Generator[Event, None, Prepared]:

@@ -77,7 +77,7 @@ def train_tasks(options: Options, spec: CommandSpec) -> Iterator[Event]:
                 result.add(compared)
                 yield compared
             metrics, trained = result.metrics(), plan.trained(prepared.data.objectives)
-            kept, notes = scopes_to_keep(start, result.scopes, trained, frozen=plan.freezing.keeps("backbone"))
+            kept, notes = scopes_to_keep(start, result.scopes, trained, frozen=plan.fixed_backbone)
             yield from notes
             _save(session, spec, prepared, saver, result, kept)
         if isinstance(options, TrainMtlOptions) and options.baselines:
@@ -110,7 +110,7 @@ def choose_trainer(
     if state is not None:
         return HeadSolver if is_solver_state(state) else by_steps
     choice = choose_solver(plan, prepared.data)
-    frozen = plan.freezing.keeps("backbone")
+    frozen = plan.fixed_vectors
     name = {"lbfgs": "L-BFGS", "sgd": "gradient steps"}[choice.name]
     yield Note(f"solver: {name}, as {choice.reason}", detail=not frozen)
     if choice.name == "sgd":
@@ -143,7 +143,7 @@ def start_notes(plan: TrainPlan, spec: CommandSpec, prepared: Prepared) -> Itera
         )
     trained = {objective.head for objective in prepared.data.objectives.values()}
     if unused := {f"head:{name}" for name in prepared.start.model.tasks} - trained:
-        moves = not plan.freezing.keeps("backbone")
+        moves = not plan.fixed_backbone
         hint = "; --watch NAME shows how one changes" if moves and spec.command == "train-mtl" else ""
         yield Note(f"not trained (no data given): {', '.join(sorted(unused))}{hint}", warning=moves)
 
@@ -151,7 +151,7 @@ def start_notes(plan: TrainPlan, spec: CommandSpec, prepared: Prepared) -> Itera
 def _load_finished(session: RunSession[Any], plan: TrainPlan, start: InitialModel) -> None:
     """Copies the weights of the finished run, except a router, into the prepared model."""
     weights = dict(start.model.to(plan.compute.device).named_parameters())
-    trained = load_weights(session.out).model.named_parameters()
+    trained = load_weights(session.out, merge=False).model.named_parameters()
     copy_into(weights, {name: weight for name, weight in trained if name in weights})
 
 

@@ -76,7 +76,7 @@ def gradient_of_map(vectors: Tensor, gradients: Tensor) -> Tensor:
 
 
 class ParameterGradients(GradientLossWeighting):
-    """Weights tasks by their gradients with respect to the backbone's weights (`--balance-on parameters`).
+    """Weights tasks by their gradients with respect to the weights that they share (`--balance-on parameters`).
 
     Exact over all micro-batches of a step. Takes a backward pass, and memory for a gradient, per task.
     """
@@ -86,8 +86,9 @@ class ParameterGradients(GradientLossWeighting):
         self._gradients: dict[str, Tensor] = {}
 
     def shared(self) -> list[nn.Parameter]:
-        """The trainable weights of the backbone."""
-        return [weight for weight in self.model.backbone.parameters() if weight.requires_grad]
+        """The trainable weights of the backbone, or of the adapter of all tasks."""
+        weights = [*self.model.backbone.parameters(), *self.model.adapters.parameters()]
+        return [weight for weight in weights if weight.requires_grad]
 
     def backward(self, losses: Mapping[str, Tensor], shares: Mapping[str, float]) -> None:
         tasks, shared, heads = of_tasks(losses), self.shared(), self.heads()

@@ -33,8 +33,8 @@ class StartModel:
     """Compares a model with what it was before the training.
 
     Records the outputs of every existing head on its validation rows, if it has any, the vectors of the probe texts, a copy of
-    the weights on the CPU (without new heads), and the scores at every stage. `known` are the tasks whose heads come from the
-    starting model; of those in `old_rows`, which have new classes, only these validation rows are compared.
+    the weights on the CPU (without new heads and adapters), and the scores at every stage. `known` are the tasks whose heads
+    come from the starting model; of those in `old_rows`, which have new classes, only these validation rows are compared.
 
     Create it before the first step, from a model on the compute device. Leaves the model in eval mode, as does `report`.
     """
@@ -56,7 +56,7 @@ class StartModel:
         self.weights = {
             name: weight.detach().to("cpu", copy=True)
             for name, weight in model.named_parameters()
-            if not name.startswith("heads.") or name.split(".")[1] in known
+            if not name.startswith(("heads.", "adapters.")) or name.split(".")[1] in known
         }
         self.columns: dict[str, dict[str, float | None]] = {}
         self.add("before", self._scores(self.outputs))

@@ -52,7 +52,7 @@ class GradientTracker(Generic[Work]):
         weights = dict(model.named_parameters())
         parts = parts_of(weights)
         self.parts = {part: {name: weights[name] for name in parts[part]} for part in sorted(parts, key=level)}
-        shared = {part: own for part, own in self.parts.items() if level(part) <= level("pooling")}
+        shared = {part: own for part, own in self.parts.items() if level(part) <= level("pooling") or part == "adapter"}
         self.pairs = PairGradients(shared, self.rotation.tasks, losses_of, compute, RandomState(model, compute.device))
         self._clear()
 

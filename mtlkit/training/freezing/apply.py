@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from itertools import takewhile
 
 from torch import Tensor
@@ -12,6 +13,8 @@ from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.weight_names import part_of, parts_of
 from mtlkit.training.events import Part
 from mtlkit.training.freezing.rules import FreezeRules, prefix_of
+
+ADAPTED = re.compile(r"adapters\.[^.]+\.blocks\.(\d+)\.")  # a weight of an adapter, with the number of the adapted block
 
 
 def apply_freeze(model: MultiTaskModel, frozen: frozenset[str]) -> None:
@@ -28,15 +31,17 @@ def training_mode(model: MultiTaskModel, frozen: frozenset[str]) -> None:
             model.part(part).eval()
 
 
-def prefix_depth(names: Iterable[str], frozen_params: frozenset[str]) -> int:
-    """The number of consecutive blocks, from the lowest, that never train in a model with the weights `names`; 0 if the
+def prefix_depth(names: Collection[str], frozen_params: frozenset[str]) -> int:
+    """The number of consecutive blocks, from the lowest, whose outputs never change in a model with the weights `names`; 0 if the
     embeddings train. `frozen_params` are the weights that never train.
     """
     parts = parts_of(names)
+    adapted = {match[1] for name in names if (match := ADAPTED.match(name)) and name not in frozen_params}
     if not frozen_params.issuperset(parts["embeddings"]):
         return 0
     blocks = sum(part.startswith("layers:") for part in parts)
-    return sum(takewhile(bool, (frozen_params.issuperset(parts[f"layers:{block}"]) for block in range(blocks))))
+    fixed = (frozen_params.issuperset(parts[f"layers:{block}"]) and str(block) not in adapted for block in range(blocks))
+    return sum(takewhile(bool, fixed))
 
 
 def digest(weights: Mapping[str, Tensor]) -> str:
@@ -51,8 +56,8 @@ def digest(weights: Mapping[str, Tensor]) -> str:
 class FreezeProof:
     """Proves that the `frozen_params`, which never train, are unchanged: compares SHA-256 digests before and after the training.
 
-    Lists the backbone and each head; parts of the backbone that are frozen or have their own learning rate are listed separately.
-    `lr_scales` are the learning rates of the weights relative to the peak `rate`.
+    Lists the backbone, each head and each adapter; parts of the backbone that are frozen or have their own learning rate are
+    listed separately. `lr_scales` are the learning rates of the weights relative to the peak `rate`.
     """
 
     def __init__(
@@ -70,7 +75,7 @@ class FreezeProof:
         partly = 0 < len(frozen_params.intersection(backbone)) < len(backbone)
         self.rows = {"backbone": backbone}
         for part, weights in parts_of(names).items():
-            if part.startswith("head:") or self.staged or (partly and frozen_params.intersection(weights)):
+            if part.startswith(("head:", "adapter")) or self.staged or (partly and frozen_params.intersection(weights)):
                 self.rows[part] = weights
         self.before = self._digests()
         self.tensor_digests = self._tensors(self.frozen_params)  # digests per tensor, to find which one changed
@@ -121,17 +126,18 @@ class FreezeProof:
         return rate, self.freezing.begins(own) if own and part != "backbone" else ""
 
 
-def lr_scales_of(model: MultiTaskModel, head_rate: float, layer_decay: float) -> dict[str, float]:
+def lr_scales_of(model: MultiTaskModel, head_rate: float, layer_decay: float, adapter_rate: float = 1.0) -> dict[str, float]:
     """The learning rate of each weight relative to that of the top of the backbone (discriminative learning rates: Howard & Ruder
     2018).
 
-    `head_rate` for heads. Each block has the rate of the block above divided by `layer_decay`; the embeddings have that of the
-    first block divided by it.
+    `head_rate` for heads, `adapter_rate` for adapters. Each block has the rate of the block above divided by `layer_decay`; the
+    embeddings have that of the first block divided by it.
     """
     layers = len(model.backbone.blocks)
     scales = {}
     for name, _ in model.named_parameters():
         part = part_of(name)
         below = layers if part == "embeddings" else layers - 1 - int(part[7:]) if part.startswith("layers:") else 0
-        scales[name] = head_rate if part.startswith("head:") else layer_decay**-below
+        own = head_rate if part.startswith("head:") else adapter_rate if part.startswith("adapter") else None
+        scales[name] = layer_decay**-below if own is None else own
     return scales

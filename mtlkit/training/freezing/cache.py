@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from mtlkit.config.architecture import Architecture
+from mtlkit.config.registries.adapters import SHARED
 from mtlkit.data.batching import cut_by_tokens
 from mtlkit.data.encoded import Encoded, EncodedWords
 from mtlkit.errors import UsageError
@@ -111,6 +112,10 @@ class _FrozenLayers:
             for name, weight in self.model.state_dict().items()
             if name.startswith(prefix_of("backbone")) and (self.depth is None or part_of(name) in below) and name != SECOND_TYPE
         }
+        adapted = ""
+        if self.depth is None and SHARED in self.model.adapters:
+            weights |= {f"adapter.{name}": weight for name, weight in self.model.adapters[SHARED].state_dict().items()}
+            adapted = f" {self.model.adapter_specs[SHARED]}"
         own = replace(self.model.backbone.architecture, dropout=0.0, family=None)
         names = [field.name for field in dataclass_fields(Architecture)]
         later = names[names.index("token_types") :]  # those count only where they are used, so that older features are found
@@ -118,7 +123,7 @@ class _FrozenLayers:
         unused.add("token_types")  # see `key`
         fields = ", ".join(f"{name}={value!r}" for name, value in asdict(own).items() if name not in unused.intersection(later))
         machine = f"{self.compute.precision} {self.compute.device.type} torch {torch.__version__}"
-        return f"{FORMAT} {digest(weights)} Architecture({fields}) {self.depth} {machine}"
+        return f"{FORMAT} {digest(weights)} Architecture({fields}) {self.depth} {machine}{adapted}"
 
     def key(self, encoded: Encoded) -> str:
         """The key of the outputs in the store: SHA-256 over the identity and the tokens."""

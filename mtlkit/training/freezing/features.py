@@ -37,24 +37,29 @@ class FeatureStore(Protocol):
 
 
 class WholeBackbone:
-    """Runs the whole backbone, once for the texts of all tasks together, and once for a text with labels of several tasks."""
+    """Runs the whole backbone, once for the texts of all tasks together, and once for a text with labels of several tasks; if
+    tasks have adapters of their own, once for each of them."""
 
     def __init__(self, model: MultiTaskModel, objectives: Mapping[str, Objective], device: torch.device) -> None:
         self.model, self.objectives, self.device = model, objectives, device
         self.texts = BatchTexts({name: objective.train for name, objective in objectives.items()})
+        self.apart = any(task in model.adapters for task in objectives)
 
     def __call__(self, piece: MicroBatch) -> Vectors:
         parts = self.parts(piece)
-        batches = [part.batch for part in parts]
-        joined = self.encode(parts, Batch.join(batches).to(self.device))
         vectors: Vectors = {}
         widths = self.model.architecture.vector_dim, self.model.architecture.dim
-        for part, own in zip(parts, Batch.split(joined, batches, widths), strict=True):
-            vectors |= part.spread(own)
+        for together in [[part] for part in parts] if self.apart else [parts]:
+            batches = [part.batch for part in together]
+            joined = self.encode(together, Batch.join(batches).to(self.device))
+            for part, own in zip(together, Batch.split(joined, batches, widths), strict=True):
+                vectors |= part.spread(own)
         return vectors
 
     def parts(self, piece: MicroBatch) -> list[PartOfBatch]:
-        """The texts of a micro-batch, those that tasks share together."""
+        """The texts of a micro-batch, those that tasks share together unless these have adapters of their own."""
+        if self.apart:
+            return [self._part({name: rows}) for name, rows in piece.items()]
         return [self._part(tasks) for tasks in self.texts.together(piece)]
 
     def _part(self, tasks: MicroBatch) -> PartOfBatch:
@@ -67,7 +72,7 @@ class WholeBackbone:
 
     def encode(self, parts: Sequence[PartOfBatch], joined: Batch) -> Tensor:
         """The vectors, (N, D), of `joined`, which concatenates the batches of all parts; see `Encoder.read` for words."""
-        return self.model.encode(joined)
+        return self.model.encode(joined, parts[0].task)
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,11 @@ class PartOfBatch:
     encoded: Encoded
     batch: Batch
     shared: SharedTexts | None = None
+
+    @property
+    def task(self) -> str:
+        """The first of the tasks."""
+        return next(iter(self.tasks))
 
     def spread(self, vectors: Tensor) -> Vectors:
         """The vectors of each task, from those of the texts, (N, D)."""
@@ -95,7 +105,7 @@ class PartOfBatch:
 
     def states(self, stores: Mapping[str, FeatureStore]) -> Tensor:
         """The cached hidden states of all tokens, (T, D)."""
-        store = stores[next(iter(self.tasks))]
+        store = stores[self.task]
         return (store if self.shared is None else pool_of(store)).take(self.batch.rows)
 
 
@@ -118,7 +128,7 @@ class UpperBackbone(WholeBackbone):
 
     def encode(self, parts: Sequence[PartOfBatch], joined: Batch) -> Tensor:
         states_TD = torch.cat([part.states(self.stores) for part in parts])
-        return self.model.backbone.encode_from(joined, states_TD, self.depth)
+        return self.model.encoder(parts[0].task).encode_from(joined, states_TD, self.depth)
 
 
 class CachedVectors:

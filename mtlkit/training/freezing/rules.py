@@ -12,6 +12,8 @@ from functools import cached_property
 from itertools import product
 from typing import Literal
 
+from mtlkit.config.registries.adapters import SHARED
+
 
 @dataclass(frozen=True)
 class FreezeEnd:
@@ -88,5 +90,8 @@ class FreezeRules:
 
 
 def prefix_of(part: str) -> str:
-    """The prefix of the weight names of the `backbone` or of a `head:NAME`."""
-    return f"heads.{part.removeprefix('head:')}." if part.startswith("head:") else f"{part}."
+    """The prefix of the weight names of the `backbone`, of a `head:NAME`, or of an adapter."""
+    if part == "adapter":
+        return f"adapters.{SHARED}."
+    kind, _, task = part.partition(":")
+    return f"{kind}s.{task}." if task else f"{part}."

@@ -60,6 +60,8 @@ def needs_steps(plan: TrainPlan) -> Iterator[str]:
     options = plan.options
     if not plan.freezing.keeps("backbone"):
         yield "the backbone trains"
+    elif plan.adapter is not None:
+        yield "an adapter trains"
     if len(plan.freezing.states) > 1 or options.unfreeze:
         yield "--freeze ends on the way"
     if options.objective != "classify":

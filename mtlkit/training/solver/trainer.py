@@ -25,7 +25,7 @@ from mtlkit.training.metrics_log import MetricsLog
 from mtlkit.training.objectives.base import HeadObjective, Objective
 from mtlkit.training.objectives.router import routed, take_router, teach_router
 from mtlkit.training.plan import TrainData, TrainPlan
-from mtlkit.training.setup import assign_roles, idle_heads, make_features
+from mtlkit.training.setup import assign_roles, idle_weights, make_features
 from mtlkit.training.solver.head import HeadRows, join_rows, solve_head
 from mtlkit.training.state_dict import StateDict, copy_into
 from mtlkit.training.train_state import TrainState
@@ -60,7 +60,7 @@ class HeadSolver:
         self.plan, self.model, self.data, self.cache = plan, model, data, cache
         self.roles = assign_roles(plan, data)
         self.router = take_router(model, list(routed(self.roles.labelled)), options.router)
-        self.frozen_params = plan.freezing.always | idle_heads(model, self.roles.trained)
+        self.frozen_params = plan.freezing.always | idle_weights(plan, model, self.roles.trained)
         scales = lr_scales_of(model, options.head_rate, options.layer_lr_decay)
         self.proof = FreezeProof(model, plan.freezing, self.frozen_params, options.learning_rate, scales)
         self.steps, self.strength = steps, strength

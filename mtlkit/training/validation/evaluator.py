@@ -40,28 +40,30 @@ class Evaluator:
         self._vectors: dict[str, Tensor] = {}
         shared = shared_texts({name: objective.validation for name, objective in objectives.items()})
         self._shared = {name: texts for texts in shared for name in texts.index}
-        self._fast: SupportsEncode | None = None
+        self._fast: dict[str | None, SupportsEncode] = {}
 
     def moved(self) -> None:
         """Drops cached vectors, unless the backbone is frozen. Must be called when weights have changed."""
         if not self.frozen:
-            self._vectors, self._fast = {}, None
+            self._vectors, self._fast = {}, {}
 
-    def encode(self, encoded: Encoded) -> Tensor:
-        """The vectors of any texts, (N, D)."""
+    def encode(self, encoded: Encoded, task: str | None = None) -> Tensor:
+        """The vectors of any texts, (N, D), for a task or without one."""
         self.model.eval()  # every time, as the fastest form may be the model itself
-        if self._fast is None:
-            self._fast = fastest(self.model, self.compute)
-        return encode_all(self._fast, encoded, self.compute)
+        own = task if task is not None and task in self.model.adapters else None
+        if own not in self._fast:
+            self._fast[own] = fastest(self.model, self.compute, own, self._fast.get(None))
+        return encode_all(self._fast[own], encoded, self.compute)
 
     def vectors(self, name: str) -> Tensor:
         """What an objective reads for its validation examples: the vectors of their texts, or what a head combines them to. Texts
         that several objectives share are encoded once."""
-        validation, shared = self.objectives[name].validation, self._shared.get(name)
+        validation = self.objectives[name].validation
+        shared = None if name in self.model.adapters else self._shared.get(name)
         key, encoded = (name, validation.encoded) if shared is None else (shared.name, shared.encoded)
         if key not in self._vectors:
             with counting(f"evaluating {key}", "encoded", len(encoded)):
-                vectors = self.encode(encoded)
+                vectors = self.encode(encoded, name)
                 self._vectors[key] = vectors if shared else all_inputs(validation, vectors)
         vectors = self._vectors[key]
         return vectors if shared is None else vectors[torch.from_numpy(shared.index[name]).to(vectors.device)]

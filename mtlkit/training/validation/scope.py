@@ -41,11 +41,11 @@ class Prototypes:
 
 def fit_scopes(plan: TrainPlan, roles: TaskRoles, evaluator: Evaluator, source: FeatureSource) -> Iterator[ScopeFitted]:
     """Fits the scope of every head with data after the training: prototypes from its training rows, scores from its validation
-    rows. Heads that were not trained keep theirs if the backbone is frozen."""
+    rows. Heads that were not trained keep theirs if their vectors do."""
     fitted = {
         name: objective
         for name, objective in scoped(plan, roles).items()
-        if has_validation(objective) and (name in roles.trained or not plan.freezing.keeps("backbone"))
+        if has_validation(objective) and (name in roles.trained or not plan.fixed_backbone)
     }
     for name, prototypes in prototypes_of(plan, roles, fitted, evaluator, source):
         objective, vectors = fitted[name], evaluator.vectors(name)
@@ -132,7 +132,8 @@ def vectors_of(
 ) -> Iterator[tuple[str, Tensor]]:
     """What the heads of tasks read for some training rows, (N, width), from the cache or the backbone; a text that several tasks
     share is encoded once."""
-    texts = BatchTexts({name: objective.train for name, objective in objectives.items()})
+    shared_vectors = (name for name in objectives if name not in evaluator.model.adapters)
+    texts = BatchTexts({name: objectives[name].train for name in shared_vectors})
     stores = source.stores if isinstance(source, CachedVectors) else {}
     for name in (name for name in rows if name in stores):
         train = objectives[name].train
@@ -144,7 +145,7 @@ def vectors_of(
         if shared is None:
             train = objectives[name].train
             numbers = train.texts_of(tasks[name])
-            yield name, inputs_of_batch(train, evaluator.encode(train.encoded.take(numbers)), numbers, tasks[name])[0]
+            yield name, inputs_of_batch(train, evaluator.encode(train.encoded.take(numbers), name), numbers, tasks[name])[0]
         else:
             numbers = shared.texts_of(tasks)
             vectors = evaluator.encode(shared.encoded.take(numbers))

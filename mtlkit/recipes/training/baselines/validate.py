@@ -21,10 +21,11 @@ def check_baselines(plan: TrainPlan, out: Path, trained: Sequence[str]) -> None:
         return
     if len(trained) < 2:
         raise UsageError("--baselines trains each of several tasks alone, and only one trains here; give two tasks, or remove it")
-    if plan.freezing.keeps("backbone"):
-        raise UsageError(
-            "--baselines measures what sharing the backbone brings, and a frozen one is not shared; remove one of them"
+    if plan.fixed_backbone:
+        frozen = (
+            "tasks with adapters of their own share nothing that trains" if plan.own_adapters else "a frozen one is not shared"
         )
+        raise UsageError(f"--baselines measures what sharing the backbone brings, and {frozen}; remove one of them")
     for option, reason in (
         (options.rehearse and f"--rehearse {options.rehearse[0]}", "gives it company"),
         (options.max_forgetting is not None and "--max-forgetting", "may stop one training before the other"),

@@ -26,8 +26,9 @@ def check_continual(plan: TrainPlan, known: Collection[str]) -> None:
     if plan.options.max_forgetting is not None and not watched:
         raise UsageError("--max-forgetting needs a task to watch; give its data with --watch NAME=SOURCE, or freeze its head")
     options = [f"--rehearse {name}" for name in plan.rehearsed] + [f"--guard {guard.name}" for guard in plan.guards]
-    if options and freezing.keeps("backbone"):
-        raise UsageError(f"{options[0]} protects the backbone, which --freeze keeps unchanged already; remove one of them")
+    if options and plan.fixed_backbone:
+        keeps = "--adapter-per task" if plan.own_adapters else "--freeze"
+        raise UsageError(f"{options[0]} protects the backbone, which {keeps} keeps unchanged already; remove one of them")
 
 
 def parse_watched(texts: list[str], start: ModelRef | None, known: Collection[str], sources: Mapping[str, str]) -> dict[str, str]:

@@ -15,8 +15,9 @@ def check_few_shot(plan: TrainPlan) -> None:
     frozen = [part for part in parts_of(sorted(freezing.always)) if part.startswith("head:")]
     for given, why in (
         (options.unfreeze, f"--unfreeze {options.unfreeze} begins with the heads, and --few-shot trains the backbone first"),
+        (plan.own_adapters, "--adapter-per task trains adapters with their heads, and --few-shot by contrast"),
         (
-            any(freezing.wholly("backbone", state) for state in freezing.states),
+            plan.adapter is None and any(freezing.wholly("backbone", state) for state in freezing.states),
             "--freeze backbone leaves nothing to the contrast of --few-shot",
         ),
         (frozen, f"--freeze {frozen[0] if frozen else ''} keeps a head whose vectors --few-shot changes"),

@@ -25,6 +25,7 @@ from mtlkit.recipes.training.baselines.validate import check_baselines
 from mtlkit.recipes.training.initial_model import choose_start
 from mtlkit.recipes.training.model_size import check_size
 from mtlkit.recipes.training.objectives import check_objective
+from mtlkit.recipes.training.planning.adapters import adapters_of, check_frozen, frozen_items, plan_adapter
 from mtlkit.recipes.training.planning.continual import check_continual, parse_rehearsed, parse_watched
 from mtlkit.recipes.training.planning.few_shot import check_few_shot
 from mtlkit.recipes.training.planning.held_out import check_refit
@@ -65,16 +66,22 @@ def make_plan(options: Options, spec: CommandSpec, init: str | None) -> TrainPla
     check_size(architecture, list(fresh.values()), fresh=start is None)
     joint = any(pair_head_of(parse_source(source)[1]) == "joint" for source in sources.values())
     joint = joint or any(task.joint for task in (described.tasks if described else ()))
-    weights, heads = weight_names(architecture, known | fresh, joint=joint), list(known | fresh)
-    freezing = parse_freeze(options.freeze, options.unfreeze, weights, heads, architecture.layers)
+    adapter = plan_adapter(options, architecture.layers)
+    heads, frozen = list(known | fresh), frozen_items(options)
+    weights = weight_names(architecture, known | fresh, joint=joint)
+    freezing = parse_freeze(frozen, options.unfreeze, weights, heads, architecture.layers)
+    trained = [name for name in sources if not freezing.keeps(f"head:{name}")]
+    if adapters := adapters_of(options, adapter, start, described, trained):
+        weights = weight_names(architecture, known | fresh, joint=joint, adapters=adapters)
+        freezing = parse_freeze(frozen, options.unfreeze, weights, heads, architecture.layers)
+    check_frozen(options, freezing)
     watched: dict[str, str] = {}
     rehearsed: dict[str, Fraction] = {}
     guards: tuple[GuardChoice, ...] = ()
     if isinstance(options, TrainMtlOptions):
         watched = parse_watched(options.watch, start, known, sources)
-        frozen = [name for name in sources if freezing.keeps(f"head:{name}")]
-        rehearsed, guards = parse_rehearsed(options.rehearse, [*watched, *frozen], sources), parse_guards(options.guard)
-    trained = [name for name in sources if not freezing.keeps(f"head:{name}")]
+        kept = [name for name in sources if name not in trained]
+        rehearsed, guards = parse_rehearsed(options.rehearse, [*watched, *kept], sources), parse_guards(options.guard)
     plan = TrainPlan(
         options=options,
         compute=choose_compute(options.device, options.precision),
@@ -86,6 +93,7 @@ def make_plan(options: Options, spec: CommandSpec, init: str | None) -> TrainPla
         watched=watched,
         rehearsed=rehearsed,
         guards=guards,
+        adapter=adapter,
     )
     check_continual(plan, known)
     _check_output(plan, options.out or options.runs / spec.folder)
@@ -115,7 +123,7 @@ def check_mixture(plan: TrainPlan, trained: Sequence[str]) -> None:
     for name in [*trained, *plan.rehearsed]:
         tables.setdefault(table_of(name, sources[name]), []).append(name)
     check_epoch_length(plan.schedule, plan.epoch_by, len(tables))
-    frozen = plan.freezing.keeps("backbone")
+    frozen = plan.fixed_backbone
     together = len(tables) == 1 and not plan.rehearsed
     check_balance(plan.balance, plan.schedule, trained, frozen, plan.options.balance_on, together=together)
     if plan.options.sampling == "balanced" and (columns := next((names for names in tables.values() if len(names) > 1), None)):

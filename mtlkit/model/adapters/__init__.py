@@ -1,0 +1,1 @@
+"""Adapters: each module registers one. None imports torch."""
