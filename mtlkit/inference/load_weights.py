@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -48,21 +47,23 @@ class LoadedWeights:
 
     def merged(self) -> LoadedWeights:
         """The same model with the adapter of all tasks in the weights."""
-        return self._on(self.model.merged_encoder(), list(self.model.tasks), self.model.router)
+        description = replace(self.checkpoint, adapters={})
+        return self._with(description, self.model.merged_encoder(), self.model.router)
 
-    def only(self, task: str) -> LoadedWeights:
-        """The model of one task alone: its head, and its adapter in the weights."""
-        return self._on(self.model.merged_encoder(task), [task], None)
+    def only(self, task: str, *, merge: bool = True) -> LoadedWeights:
+        """The model of one task alone: its head, and its adapter, with `merge` in the weights."""
+        description = self.checkpoint.only(task)
+        if merge:
+            return self._with(replace(description, adapters={}), self.model.merged_encoder(task))
+        return self._with(description, self.model.backbone)
 
-    def _on(self, encoder: Encoder, tasks: Sequence[str], router: Router | None) -> LoadedWeights:
+    def _with(self, description: ModelDescription, encoder: Encoder, router: Router | None = None) -> LoadedWeights:
         model = MultiTaskModel(encoder)
-        for task in tasks:
-            model.heads[task] = self.model.head(task)
+        for spec in description.tasks:
+            model.heads[spec.name] = self.model.head(spec.name)
+        for task in description.adapters:
+            model.adapters[task] = self.model.adapters[task]
         model.router = router
-        names = () if router is None else self.checkpoint.router
-        specs = tuple(spec for spec in self.checkpoint.tasks if spec.name in tasks)
-        sources = {name: source for name, source in self.checkpoint.sources.items() if name in tasks}
-        description = replace(self.checkpoint, tasks=specs, router=names, sources=sources, adapters={})
         return replace(self, model=model.eval().requires_grad_(True), checkpoint=description)
 
     @property

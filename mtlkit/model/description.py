@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import typing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,13 @@ class ModelDescription:
         if not SHORTEST <= self.encoding.max_length <= self.architecture.max_length:
             length = shorten(str(self.encoding.max_length))
             raise ValueError(f"texts of {length} tokens do not fit {self.architecture.max_length} positions")
+
+    def only(self, task: str) -> ModelDescription:
+        """The description of a model with one task alone, and its adapter."""
+        specs = tuple(spec for spec in self.tasks if spec.name == task)
+        sources = {name: source for name, source in self.sources.items() if name == task}
+        adapters = {name: spec for name, spec in self.adapters.items() if name in (SHARED, task)}
+        return replace(self, tasks=specs, router=(), sources=sources, adapters=adapters)
 
     def to_json(self) -> dict[str, Any]:
         number = FORMAT if self.adapters else WITHOUT_ADAPTERS

@@ -77,6 +77,7 @@ def embed(options: EmbedOptions, loaded: LoadedModel, standard_input: TextIO) ->
     if options.resume or options.overwrite:
         raise UsageError("--resume and --overwrite need an --output")
     loaded.output_dim(options.dim)
+    loaded.check_task(options.task)
     texts, total = 0, count_texts(options)
     with closing(_encoded(options, loaded, standard_input)) as stream:
         for part in stream:
@@ -137,6 +138,7 @@ def _embed_parts(
 ) -> Iterator[EmbedProgress]:
     """Computes the parts that are missing, then assembles the output."""
     width = loaded.output_dim(options.dim)
+    loaded.check_task(options.task)
     total = count_texts(options)
     done.open(options.resume, options.overwrite)
     texts, reused, count = TextsDigest(), 0, 0
@@ -178,7 +180,9 @@ def _encoded(
 
 
 def _vectors(options: EmbedOptions, loaded: LoadedModel, encoded: Encoded) -> NDArray[np.float32]:
-    vectors = truncate(loaded.vectors(encoded, batch_tokens=options.batch_tokens), loaded.output_dim(options.dim))
+    vectors = truncate(
+        loaded.vectors(encoded, batch_tokens=options.batch_tokens, task=options.task), loaded.output_dim(options.dim)
+    )
     return normalize_rows(vectors) if options.normalize else vectors
 
 
@@ -190,6 +194,7 @@ def _made_by(options: EmbedOptions, loaded: LoadedModel) -> dict[str, str]:
         "precision": loaded.engine.precision,
         "normalize": str(options.normalize).lower(),
         "dim": str(loaded.output_dim(options.dim)),
+        **({"task": options.task} if options.task in loaded.checkpoint.adapters else {}),
         **({"prompt": repr(loaded.encoder.prompt)} if loaded.encoder.prompt else {}),
         **({} if loaded.encoder.encoding.literal_special_tokens else {"special tokens": "read"}),
     }

@@ -7,15 +7,16 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from mtlkit.config.commands.run_commands import ExportOptions
+from mtlkit.config.registries.adapters import SHARED
 from mtlkit.config.small_files import read_text
-from mtlkit.errors import UsageError
+from mtlkit.errors import UsageError, listed, suggest
 from mtlkit.inference.find_model import ModelRef, find_model
 from mtlkit.inference.load_weights import LoadedWeights, load_weights, read_description
 from mtlkit.inference.scope.file import read_scopes, write_scopes
-from mtlkit.model.description import is_foreign
+from mtlkit.model.description import ModelDescription, is_foreign
 from mtlkit.model.digest import digest_of
 from mtlkit.recipes.exporting.fold import fold_temperatures
-from mtlkit.recipes.exporting.formats.base import format_of
+from mtlkit.recipes.exporting.formats.base import ExportFormat, format_of
 from mtlkit.recipes.exporting.verify import check_texts, largest_difference
 from mtlkit.recipes.exporting.verify_library import difference_from_source
 from mtlkit.recipes.inputs.command_line import command_line, plain
@@ -66,14 +67,16 @@ def choose_export(options: ExportOptions) -> ExportJob:
         if find_spec(package) is None:
             raise UsageError(f"--format {options.format} needs {package}; install it with: {installation(options.format)}")
     model_ref = find_model(options.model, options.runs, exporter.stages)
-    if reason := exporter.unfit(read_description(model_ref.path)):
+    description = read_description(model_ref.path)
+    check_task(options, str(model_ref), description, exporter)
+    if reason := exporter.unfit(description if options.task is None else description.only(options.task)):
         raise UsageError(f"--format {options.format} cannot hold {model_ref}, {reason}")
     if options.out is None and (is_foreign(model_ref.path) or model_ref.name):
         raise UsageError(
             f"{model_ref} is not one of your runs, so nothing is written into it; name a folder for the export as DIR"
         )
     card = card_text(options)
-    out = options.out or model_ref.path / options.format
+    out = options.out or model_ref.path / default_name(options)
     choice = ExportJob(model_ref, out, card)
     check_export(options, choice)
     return choice
@@ -82,11 +85,30 @@ def choose_export(options: ExportOptions) -> ExportJob:
 def check_export(options: ExportOptions, choice: ExportJob) -> None:
     """Checks that the export may be written to its folder. Raises UsageError."""
     model_ref, out = choice.model, choice.out
-    inside = model_ref.path if out.name == options.format else None  # where exports go when no DIR is given
+    inside = model_ref.path if out.name == default_name(options) else None  # where exports go when no DIR is given
     what, marks = "export of this format", format_of(options.format).marks
     check_output_folder(
         out, inputs_of(options, model_ref), overwrite=options.overwrite, option="DIR", what=what, marks=marks, inside=inside
     )
+
+
+def default_name(options: ExportOptions) -> str:
+    """The name of an export within its run."""
+    return options.format if options.task is None else f"{options.format}-{options.task}"
+
+
+def check_task(options: ExportOptions, model: str, description: ModelDescription, exporter: ExportFormat) -> None:
+    """Raises UsageError if there is no such head, or if heads with adapters of their own do not fit into one export."""
+    heads = [task.name for task in description.tasks]
+    if options.task is not None and options.task not in heads:
+        have = f"it has {listed(heads) or 'none'}{suggest(options.task, heads)}"
+        raise UsageError(f"--task {options.task}: {model} has no such head; {have}")
+    own = [task for task in description.adapters if task != SHARED]
+    if own and options.task is None and not exporter.keeps_adapters:
+        raise UsageError(
+            f"--format {options.format} holds one encoder, and {listed(own)} of {model} "
+            f"{'has an adapter' if len(own) == 1 else 'have adapters'} of their own; export one task with --task {own[0]}"
+        )
 
 
 def installation(format: str) -> str:
@@ -102,7 +124,9 @@ def export(options: ExportOptions, choice: ExportJob | None = None) -> Exported:
     choice = choice or choose_export(options)
     model_ref, out = choice.model, choice.out
     exporter = format_of(options.format)
-    weights = load_weights(model_ref.path)
+    weights = load_weights(model_ref.path, merge=exporter.merges_adapters)
+    if options.task is not None:
+        weights = weights.only(options.task, merge=exporter.merges_adapters)
     model = weights.model
     left_out = ("router",) if model.router is not None and not exporter.keeps_router else ()
     if left_out:
@@ -127,7 +151,8 @@ def _write(
     written = fold_temperatures(weights) if exporter.folds_temperatures else weights
     exporter.write(folder, written)
     if exporter.keeps_scope:
-        write_scopes(folder, read_scopes(choice.model.path))
+        scopes = read_scopes(choice.model.path)
+        write_scopes(folder, {task: scope for task, scope in scopes.items() if task in model.tasks})
     disk.write(folder / TOKENIZER, exporter.tokenizer(weights).to_str().encode())
     difference = None
     if find_spec(exporter.checked_by) is not None:
@@ -136,7 +161,8 @@ def _write(
         difference = largest_difference(exporter.expected(weights, texts), outputs, exporter.tolerance)
     record = _record(options, choice.model, weights)
     use = choice.card + exporter.use(weights) + "".join(LEFT_OUT.format(part) for part in left_out)
-    card = model_card(record, model.backbone.architecture, tuple(model.tasks.values()), use, exporter.front_matter(), "exported")
+    tasks, front = tuple(model.tasks.values()), exporter.front_matter()
+    card = model_card(record, model.backbone.architecture, tasks, use, front, "exported", model.adapter_specs)
     disk.write(folder / CARD, card.encode())
     finish(folder, choice.out, record, exporter.record)
     return difference

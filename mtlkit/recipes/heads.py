@@ -18,6 +18,7 @@ from mtlkit.inference.scope.scope import Scope
 from mtlkit.model.checkpoint import save_model
 from mtlkit.model.digest import digest_of
 from mtlkit.model.heads import Head
+from mtlkit.model.low_rank import Adapter
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.router import Router
 from mtlkit.recipes.inputs.command_line import command_line, plain
@@ -36,9 +37,11 @@ FOLDER = "heads"  # of the new run in --runs, by default
 
 @dataclass(frozen=True)
 class HeadParts:
-    """A head with all that belongs to it: how its data was read, its scope, and what run.json says of its data and metrics."""
+    """A head with all that belongs to it: its adapter, how its data was read, its scope, and what run.json says of its data and
+    metrics."""
 
     head: Head
+    adapter: Adapter | None
     source: SourceRecord | None
     scope: Scope | None
     data: dict[str, Any]
@@ -111,7 +114,12 @@ def parts_of(weights: LoadedWeights, ref: ModelRef) -> dict[str, HeadParts]:
     metrics = scores if isinstance(scores, dict) else {}
     return {
         name: HeadParts(
-            weights.model.head(name), sources.get(name), scopes.get(name), record.data.get(name, {}), metrics.get(name)
+            head=weights.model.head(name),
+            adapter=weights.model.adapter(name),
+            source=sources.get(name),
+            scope=scopes.get(name),
+            data=record.data.get(name, {}),
+            metrics=metrics.get(name),
         )
         for name in weights.model.tasks
     }
@@ -179,6 +187,8 @@ def _write(
     for name, parts in chosen.items():
         parts.head.spec = replace(parts.head.spec, name=name)
         model.heads[name] = parts.head
+        if parts.adapter is not None:
+            model.adapters[name] = parts.adapter
     model.router, notes = routed(weights.model.router, names)
     sources = {name: parts.source for name, parts in chosen.items() if parts.source is not None}
     save_model(model.eval(), folder, checkpoint.stage, checkpoint.encoding, sources=sources, vectors=checkpoint.vectors)
@@ -190,7 +200,9 @@ def _write(
     metrics = {"validation": scores} if scores else {}
     parent = {"path": str(model_ref), "digest": digest_of(model_ref.path)}
     new = RunRecord(record.stage, command_line("heads", options), plain(options), record.seed, data, metrics, parent)
-    card = model_card(new, checkpoint.architecture, tuple(model.tasks.values()), verb="put together")
+    card = model_card(
+        new, checkpoint.architecture, tuple(model.tasks.values()), verb="put together", adapters=model.adapter_specs
+    )
     disk.write(folder / CARD, card.encode())
     finish(folder, out, new)
     return notes

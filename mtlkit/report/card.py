@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mtlkit.config.architecture import Architecture, TaskSpec
+from mtlkit.config.registries.adapters import SHARED, AdapterSpec
 from mtlkit.report.text import printable
 
 if TYPE_CHECKING:
@@ -29,8 +30,10 @@ def model_card(
     use: str = LOADING,
     front: str = "",
     verb: str = "trained",
+    adapters: Mapping[str, AdapterSpec] | None = None,
 ) -> str:
-    """README.md of a run: architecture, command, tasks, metrics, data and how to load it. `front`: YAML front matter for hubs."""
+    """README.md of a run: architecture, command, tasks, adapters, metrics, data and how to load it. `front`: YAML front matter
+    for hubs."""
     shape = f"{architecture.layers} layers of width {architecture.dim}, {architecture.heads} attention heads"
     lines = [
         f"{front}# {TITLES[record.stage]}, {verb} with mtlkit",
@@ -47,6 +50,8 @@ def model_card(
         lines += ["| task | kind | labels |", "|---|---|---|"]
         lines += [f"| {task.name} | {kind_title(task)} | {', '.join(map(cell, task.labels)) or '-'} |" for task in tasks]
         lines.append("")
+    if adapters:
+        lines += [f"Adapters: {', '.join(f'{adapter_title(task)} {spec}' for task, spec in adapters.items())}.", ""]
     if record.parent:
         lines += [f"Initialized from `{record.parent['path']}` ({record.parent['digest'][:12]}).", ""]
     for title, values in (("Metrics", record.metrics), ("Data", record.data)):
@@ -54,6 +59,11 @@ def model_card(
             lines += [f"## {title}", "", "```json", json.dumps(values, indent=2, ensure_ascii=False), "```", ""]
     lines += ["## Usage", "", use]
     return "\n".join(lines)
+
+
+def adapter_title(task: str) -> str:
+    """Whose adapter it is: that of a task, or of all under SHARED."""
+    return "all tasks:" if task == SHARED else f"{task}:"
 
 
 def kind_title(task: TaskSpec) -> str:

@@ -12,7 +12,7 @@ from mtlkit.config.architecture import TaskSpec
 from mtlkit.config.pooling import DenseShape
 from mtlkit.errors import shorten
 from mtlkit.model.description import ModelDescription
-from mtlkit.report.card import kind_title
+from mtlkit.report.card import adapter_title, kind_title
 from mtlkit.report.columns import narrow
 from mtlkit.report.run_facts import PartSize, RunFacts
 from mtlkit.report.tables import metric_title, new_table, titled
@@ -58,6 +58,8 @@ def architecture_pairs(checkpoint: ModelDescription) -> dict[str, str]:
         rows["similarity"] = vectors.similarity
     if shape.family:
         rows["family"] = shape.family
+    if checkpoint.adapters:
+        rows["adapters"] = ", ".join(f"{adapter_title(task)} {spec}" for task, spec in checkpoint.adapters.items())
     if checkpoint.router:
         rows["router"] = f"between {', '.join(checkpoint.router)}"
     return rows

@@ -148,3 +148,9 @@ def test_the_base_over_and_over(forks: Forks, data: Path, tmp_path: Path, every:
     texts = data / "kind" / "train.csv"
     command = ("pretrain", texts, "--context", 16, *TINY, "--epochs", 8, "--save-every", every, "--on-spike", "skip")
     check(forks, command, tmp_path, 12)
+
+
+def test_adapters_of_tasks(forks: Forks, data: Path, mtl: Path, tmp_path: Path) -> None:  # fault 1
+    adapters = ("--adapter", "lora:2@layers:1", "--adapter-per", "task", "--cache-prefix")
+    common = ("--init", mtl, "--batch-tokens", 128, "--epochs", 4, "--save-every", 1)
+    check(forks, ("train-mtl", *tasks(data, "kind", "state"), *common, *adapters), tmp_path, 2)

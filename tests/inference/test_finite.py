@@ -24,6 +24,7 @@ from mtlkit.inference.int8 import quantise
 from mtlkit.inference.loaded_model import LoadedModel, load
 from mtlkit.inference.onnx_weights import check_weights
 from mtlkit.inference.similarity import normalize_rows
+from mtlkit.inference.task_encoders import TaskEncoders
 from mtlkit.inference.torch_engine import TorchEngine
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.recipes.embed import embed
@@ -45,7 +46,7 @@ def spoilt(tiny_model: MultiTaskModel, text_encoder: TextEncoder) -> MultiTaskMo
 
 @pytest.mark.parametrize("fast", [True, False])
 def test_an_engine_names_the_text(spoilt: MultiTaskModel, text_encoder: TextEncoder, compute: Compute, fast: bool) -> None:
-    engine = TorchEngine(spoilt, compute, None if fast else spoilt)
+    engine = TorchEngine(spoilt, compute, None if fast else TaskEncoders(spoilt))
     encoded = text_encoder.encode(TEXTS)
     for ask in (lambda: engine.vectors(encoded), lambda: engine.outputs(encoded, ["topic"])):
         with pytest.raises(NotFiniteError, match="the vector of text 3 is not finite") as caught:
@@ -59,7 +60,7 @@ def test_int8_names_the_text(spoilt: MultiTaskModel, text_encoder: TextEncoder, 
     with torch.no_grad():
         sound.tokens.weight.nan_to_num_()
     quantised = quantise(spoilt.backbone, activation_ranges(sound, text_encoder, "spoilt"))
-    engine = TorchEngine(spoilt, compute, quantised, "int8")
+    engine = TorchEngine(spoilt, compute, TaskEncoders(quantised), "int8")
     for ask in (engine.vectors, lambda encoded: engine.outputs(encoded, ["topic"])):
         with pytest.raises(NotFiniteError, match="the vector of text 3 is not finite"):
             ask(text_encoder.encode(TEXTS))

@@ -12,11 +12,12 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from mtlkit.config.architecture import Architecture, Encoding, TaskSpec
+from mtlkit.config.registries.adapters import AdapterSpec
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import IntegrityError
 from mtlkit.model.checkpoint import load_model, save_model
-from mtlkit.model.description import FORMAT, ModelDescription, read_checkpoint
+from mtlkit.model.description import FORMAT, WITHOUT_ADAPTERS, ModelDescription, read_checkpoint
 from mtlkit.model.multitask import MultiTaskModel
 
 TEXTS = ["A cat sleeps near the river.", "", "The drill lies broken on the bench.", "cat"]
@@ -59,7 +60,19 @@ def test_the_configuration_survives_the_way_through_json(attention: Any) -> None
         ),
     )
     assert ModelDescription.from_json(json.loads(json.dumps(checkpoint.to_json()))) == checkpoint
+    assert checkpoint.to_json()["format"] == WITHOUT_ADAPTERS
+
+
+def test_earlier_versions_refuse_a_model_with_adapters() -> None:
+    spec = TaskSpec("topic", "classification", ("a", "b"))
+    adapters = {"topic": AdapterSpec("lora", 8, 16.0, 1, 3)}
+    architecture = Architecture(8192, 4, 256, 4, 128)
+    checkpoint = ModelDescription("mtl", architecture, Encoding(100), (spec,), adapters=adapters)
+    assert ModelDescription.from_json(json.loads(json.dumps(checkpoint.to_json()))) == checkpoint
     assert checkpoint.to_json()["format"] == FORMAT
+    for wrong in ({"mood": adapters["topic"]}, {"topic": AdapterSpec("lora", 8, 16.0, 1, 4)}):
+        with pytest.raises(ValueError, match="adapter"):
+            ModelDescription("mtl", architecture, Encoding(100), (spec,), adapters=wrong)
 
 
 def test_only_json_and_safetensors_are_written(run: Path) -> None:

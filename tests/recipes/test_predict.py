@@ -28,8 +28,8 @@ def test_one_pass_of_the_backbone_serves_all_heads(runs: Path, monkeypatch: pyte
     loaded = load(runs / "mtl")
     passes = []
     assert isinstance(loaded.engine, TorchEngine)
-    encode = loaded.engine.fast.encode
-    monkeypatch.setattr(loaded.engine.fast, "encode", lambda batch: passes.append(len(batch)) or encode(batch))
+    encode = loaded.engine.encoders.base.encode
+    monkeypatch.setattr(loaded.engine.encoders.base, "encode", lambda batch: passes.append(len(batch)) or encode(batch))
     (row,) = recipe.predict(PredictOptions(texts=["The cat"]), loaded, io.StringIO())
     assert list(row["tasks"]) == ["kind", "state"]
     assert passes == [1]

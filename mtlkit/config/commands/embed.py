@@ -23,6 +23,15 @@ class EmbedOptions(VectorOptions, TextOptions):
         rank=2,
         complete="file",
     )
+    task: str | None = option(
+        None,
+        "Vectors as the head of this task reads them, through its adapter.",
+        metavar="NAME",
+        panel=COMMON,
+        default_text="through no adapter of a task",
+        rank=3,
+        complete="task",
+    )
     similarity: bool = option(False, "Print the similarity of every pair of texts instead of vectors.", panel=COMMON, rank=3)
     normalize: bool = option(False, "Scale vectors to length 1.", panel=OUTPUT)
     resume: bool = option(False, "Continue an unfinished run of the same --output.", panel=OUTPUT)

@@ -29,10 +29,19 @@ class ExportOptions(CheckedOptions):
     format: str = option(
         "sentence-transformers",
         "sentence-transformers: for SentenceTransformer(DIR). transformers: a base for text generation. onnx: a graph with "
-        "every head. compact: a run in a quarter of the bytes.",
+        "every head. compact: a run in a quarter of the bytes. peft: an adapter apart from its base.",
         panel=COMMON,
         rank=2,
         choices=EXPORT_FORMATS,
+    )
+    task: str | None = option(
+        None,
+        "Export one head only, with its adapter in the weights.",
+        metavar="NAME",
+        panel=COMMON,
+        rank=3,
+        default_text="all heads",
+        complete="task",
     )
     runs: Path = runs_folder()
     card: Path | None = option(None, "Markdown file to include in the model card.", metavar="FILE", panel=OUTPUT, complete="file")

@@ -62,7 +62,7 @@ def save_run(folder: Path, out: Path, product: TrainedModel, provenance: Provena
     options = replace(provenance.options, resume=None, verbose=False)  # they do not affect the result
     command = command_line(provenance.command, options)
     record = RunRecord(product.stage, command, plain(options), options.seed, provenance.data, metrics, provenance.parent)
-    card = model_card(record, model.backbone.architecture, tuple(model.tasks.values()))
+    card = model_card(record, model.backbone.architecture, tuple(model.tasks.values()), adapters=model.adapter_specs)
     disk.write(folder / CARD, card.encode())
     finish(folder, out, record)
 

@@ -20,6 +20,7 @@ class CompactFormat(ExportFormat):
     help = "A run in a quarter of the bytes, its matrices rounded to a byte per number."
     checked_by = "mtlkit"
     record = RECORD
+    keeps_adapters = True
     keeps_scope = True
     marks = (RECORD, WEIGHTS)
     folds_temperatures = False
