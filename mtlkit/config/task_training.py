@@ -27,7 +27,7 @@ MAX_LENGTH = 256  # tokens of a text, for a model from scratch
 MAX_PAIRS = 100_000  # of --objective labels, in an epoch: 833 batches of 16 texts
 TRACK_EVERY = 50  # steps: tracking takes the time of 1.1 steps with round-robin and 1.8 with joint, so 2 to 4 % of all
 EPOCHS, LEAST_STEPS = 6, 60
-FREEZING, ADAPTING = "Freezing", "Adapters"
+FREEZING = "Freezing"
 
 
 def parse_cap(text: str) -> int | Literal["shortest"] | None:
@@ -174,17 +174,18 @@ class TaskTrainingOptions(PromptOptions, ShapeOptions, HeldOutOptions, TrainingO
         panel=FREEZING,
         metavar="top-down[:every=N]",
         complete=("top-down", "top-down:every="),
+        advanced=True,
     )
     adapter: str | None = option(
         None,
-        "Train small adapters in place of the backbone.",
-        panel=ADAPTING,
+        "Train an adapter, not the backbone.",
+        panel=FREEZING,
         metavar="ADAPTER",
         parse=parse_adapter,
         methods=ADAPTERS,
     )
     adapter_rate: float = option(
-        10.0, "Learning rate of adapters, as a multiple of --learning-rate.", panel=ADAPTING, minimum=0, advanced=True
+        10.0, "Learning rate of adapters, as a multiple of --learning-rate.", panel=FREEZING, minimum=0, advanced=True
     )
     solver: Solver = option(
         "auto",

@@ -8,7 +8,7 @@ from mtlkit.config.option import COMMON, option
 from mtlkit.config.registries.balancing import BALANCING, split_balance
 from mtlkit.config.registries.guards import GUARDS, parse_guard
 from mtlkit.config.registries.schedules import SCHEDULES, parse_epoch_length, parse_schedule
-from mtlkit.config.task_training import ADAPTING, AdapterPer, BalanceOn, ObjectiveName, TaskTrainingOptions
+from mtlkit.config.task_training import FREEZING, AdapterPer, BalanceOn, ObjectiveName, TaskTrainingOptions
 
 TASKS, KEEPING = "Multiple tasks", "Existing tasks"
 
@@ -30,7 +30,8 @@ class TrainMtlOptions(TaskTrainingOptions):
         "all",
         "all: one --adapter for all tasks, merged into the weights where a run is used. task: one for each, on a backbone that "
         "never changes, so that other tasks keep their answers to the last bit.",
-        panel=ADAPTING,
+        panel=FREEZING,
+        advanced=True,
     )
     few_shot: bool = option(
         False,

@@ -27,6 +27,7 @@ ADAPTERS.add(
         form="lora:RANK[:ALPHA][@layers:A-B]",
         make=make,
         weights=("a", "b"),
+        group="Kinds",
         usual_alpha=2.0,
     )
 )
