@@ -23,7 +23,7 @@ from mtlkit.errors import UsageError, listed, suggest
 from mtlkit.inference.backends import open_backend
 from mtlkit.inference.engine import ROUTER, VECTORS, Engine, vectors_for
 from mtlkit.inference.find_model import MINI, find_model, mini_folder
-from mtlkit.inference.predictions import TextPairs, answers, answers_of_words, are_pairs, heads_for
+from mtlkit.inference.predictions import TextPairs, answers, answers_of_words, are_pairs, chosen_heads, heads_for
 from mtlkit.inference.prompts import prompt_note, with_prompt
 from mtlkit.inference.routing import Prediction, is_answered, task_probabilities
 from mtlkit.inference.scope.file import read_scopes
@@ -164,6 +164,9 @@ class LoadedModel:
         """
         if not self.tasks:
             raise UsageError(f"{self.without_heads} to predict with; train heads with 'mtlkit train-mtl --init {self.name}'")
+        if not len(texts) and not isinstance(texts, str):  # neither texts nor pairs
+            chosen_heads(self.specs, task, self.name)
+            return []
         of_pairs = are_pairs(texts)
         names = heads_for(self.specs, task, self.name, pairs=of_pairs)
         routed = bool(self.router) and task is None and not of_pairs

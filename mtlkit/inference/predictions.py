@@ -94,18 +94,24 @@ def are_pairs(texts: Sequence[str] | TextPairs) -> TypeGuard[TextPairs]:
     return True
 
 
+def chosen_heads(specs: Mapping[str, TaskSpec], task: str | None, model: str) -> tuple[str, ...]:
+    """All heads, or that of `task`. Raises UsageError if there is none."""
+    if task is not None and task not in specs:
+        raise UsageError(f"{model} has no head '{task}'; it has {listed(specs)}{suggest(task, specs)}")
+    return tuple(specs) if task is None else (task,)
+
+
 def heads_for(specs: Mapping[str, TaskSpec], task: str | None, model: str, *, pairs: bool) -> tuple[str, ...]:
     """The heads that predict for pairs of texts, or for single texts: all of them, or that of `task`. Raises UsageError if there
     is none."""
-    if task is not None and task not in specs:
-        raise UsageError(f"{model} has no head '{task}'; it has {listed(specs)}{suggest(task, specs)}")
-    asked = tuple(specs) if task is None else (task,)
+    asked = chosen_heads(specs, task, model)
     fitting = tuple(name for name in asked if specs[name].reads(pairs=pairs))
     if fitting:
         return fitting
     heads = f"head '{asked[0]}' of {model} reads" if len(asked) == 1 else f"the heads of {model} ({listed(asked)}) read"
     if pairs:
-        raise UsageError(f"{heads} single texts, and these are pairs; give one text each, without --pair")
+        raise UsageError(f"{heads} single texts, and these are pairs; give single texts (strings, or a command without --pair)")
     raise UsageError(
-        f"{heads} pairs of texts; give two texts with --pair FIRST SECOND, or a file with --input FILE --pair COLUMN,COLUMN"
+        f"{heads} pairs of texts; give pairs (tuples of two strings, or with --pair FIRST SECOND, or with --input FILE --pair "
+        "COLUMN,COLUMN)"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mtlkit.errors import listed
+from mtlkit.errors import counted, listed
 from mtlkit.report.small_data import small_data_message
 from mtlkit.report.tables import metric_title, number
 from mtlkit.training.events import Chosen, Event, Note
@@ -112,7 +112,8 @@ def cache_message(event: FeaturesCached) -> str:
 
 def calibration_message(event: CalibrationFitted) -> str:
     """The calibration of a head: the method, the rows it was fitted on, and the change of the metrics on these."""
-    rows = f"{event.rows:,} validation rows" if event.fitted_on == "validation" else f"{event.rows:,} rows by cross-validation"
+    held_out = event.fitted_on == "validation"
+    rows = counted(event.rows, "validation row") if held_out else f"{counted(event.rows, 'row')} by cross-validation"
     before, after = event.before, event.after
     if event.method == "thresholds":
         metric = next(iter(before))

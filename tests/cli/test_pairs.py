@@ -119,7 +119,7 @@ def test_single_texts_get_the_heads_for_single_texts(run: Path, typed: Typed) ->
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("--task", "same", "a text"), 2, "head 'same' of .* reads pairs of texts; give two texts with --pair"),
+        (("--task", "same", "a text"), 2, "head 'same' of .* reads pairs of texts; give pairs .*--pair"),
         (("--pair", "a text"), 2, "give the second after it"),
         (("--task", "kind", "--pair", "a", "b"), 2, "head 'kind' of .* reads single texts"),
         (("--input", "{}/test.csv", "--pair", "premise"), 2, "names one column"),

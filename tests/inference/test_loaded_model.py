@@ -4,6 +4,7 @@ import io
 import json
 import pickle
 import shutil
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,12 @@ def test_no_texts_give_no_rows(runs: Path) -> None:
     assert (vectors.dtype, vectors.shape) == (np.float32, (0, 32))
     assert model.embed([], normalize=True).shape == (0, 32)
     assert model.predict([]) == []
+    model.specs = {name: replace(spec, pair="vectors") for name, spec in model.specs.items()}
+    assert model.predict([]) == []
+    with pytest.raises(UsageError, match="no head 'topic'"):
+        model.predict([], "topic")
+    with pytest.raises(UsageError, match="tuples of two strings"):
+        model.predict(["a text"])
 
 
 @pytest.mark.parametrize("batch_tokens", [8, 40, 8192])

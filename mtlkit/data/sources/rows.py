@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -11,6 +12,7 @@ from mtlkit.errors import DataError, listed, suggest
 
 Row = dict[str, Any]
 OnBadRow = Literal["error", "skip"]
+WAY_ON = re.compile(r"[;:] (give|keep|name|remove|specify|use) [^;]*$")  # at the end of a reason
 FIRST_ROWS = 100  # rows to inspect for nested fields
 
 
@@ -68,7 +70,8 @@ def good_rows(rows: Iterable[Row | BadRow], on_bad_row: OnBadRow, tally: Skipped
     for row in rows:
         if isinstance(row, BadRow):
             if on_bad_row == "error":
-                raise DataError(f"{row.reason}; fix it, or skip such rows with --on-bad-row skip")
+                way_on = "" if WAY_ON.search(row.reason) else "; fix it"
+                raise DataError(f"{row.reason}{way_on}, or skip such rows with --on-bad-row skip")
             tally.add(row.reason)
         else:
             yield row
