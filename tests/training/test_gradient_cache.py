@@ -20,7 +20,7 @@ from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_hidden_states
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.balancing.gradient_methods import VectorGradients
-from mtlkit.training.continual.guards import LwF
+from mtlkit.training.continual.lwf import LwF
 from mtlkit.training.freezing.apply import apply_freeze, training_mode
 from mtlkit.training.freezing.features import FeatureSource, MemoryStore, TokenStore, UpperBackbone, WholeBackbone
 from mtlkit.training.gradient_cache import GradientCache
@@ -90,7 +90,7 @@ def test_tasks_with_heads_guards_and_balanced_gradients(tiny_model: MultiTaskMod
     whole = WholeBackbone(model, objectives, CPU)
     guard = object.__new__(LwF)  # of the outputs of one head on the texts of another task
     guard.model, guard.alpha, guard.temperature = model, 1.0, 2.0
-    guard.initial, guard.of_pairs = {"topic": {"stars": torch.zeros(60, 1)}}, []
+    guard.initial, guard.of_pairs, guard.of_words = {"topic": {"stars": torch.zeros(60, 1)}}, [], set()
     found = []
     for source in (whole, GradientCache(whole, RandomState(model, CPU), TOKENS)):
         found.append(outcome(model, TaskLosses(objectives, source, {"lwf": guard}), piece))

@@ -18,7 +18,8 @@ from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.pair_vectors import joined
-from mtlkit.training.continual.guards import GuardContext, LwF, drift
+from mtlkit.training.continual.guards import GuardContext
+from mtlkit.training.continual.lwf import LwF, drift
 from mtlkit.training.freezing.cache import cache_hidden_states, cache_vectors
 from mtlkit.training.freezing.features import CachedVectors, UpperBackbone, WholeBackbone
 from mtlkit.training.objectives.base import all_inputs, head_objectives

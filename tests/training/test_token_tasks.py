@@ -28,7 +28,8 @@ from mtlkit.inference.encoding import encode_all
 from mtlkit.model.crf_head import CrfHead
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.continual.fisher import add_fisher
-from mtlkit.training.continual.guards import GuardContext, LwF
+from mtlkit.training.continual.guards import GuardContext
+from mtlkit.training.continual.lwf import LwF
 from mtlkit.training.freezing.cache import cache_hidden_states, cache_vectors
 from mtlkit.training.freezing.features import CachedVectors, UpperBackbone, WholeBackbone
 from mtlkit.training.gradient_cache import GradientCache
@@ -156,6 +157,28 @@ def test_lwf_keeps_old_heads_of_words_on_words_only(
     with torch.no_grad():
         tiny_model.backbone.tokens.weight += 0.2 * torch.randn(tiny_model.backbone.tokens.weight.shape)
     assert float(guard.loss(source({"things": ROWS}), {"things": ROWS}).detach()) > 1e-5
+
+
+def test_lwf_keeps_old_heads_of_words_and_of_texts_on_tasks_like_theirs(
+    tiny_model: MultiTaskModel, word_tasks: dict[str, TaskData], compute: Compute
+) -> None:
+    tiny_model.add_task(TaskSpec("old", "tokens", ("NOUN", "VERB"), tags="plain"))
+    tiny_model.eval()
+    objectives = head_objectives(tiny_model, word_tasks)
+    known = frozenset(["old", "tags", "stars"])  # `stars` and `tags` read texts
+    guard = LwF(GuardContext(tiny_model, frozenset(), objectives, {}, known, compute, 0))
+    assert {name: set(heads) for name, heads in guard.initial.items()} == {"things": {"old"}, "topic": {"tags", "stars"}}
+    source = WholeBackbone(tiny_model, objectives, compute.device)
+    piece = {"things": ROWS, "topic": np.array([40, 3])}
+    assert float(guard.loss(source(piece), piece).detach()) == pytest.approx(0.0, abs=1e-6)
+    with torch.no_grad():
+        tiny_model.backbone.tokens.weight += 0.2 * torch.randn(tiny_model.backbone.tokens.weight.shape)
+    apart = [float(guard.loss(source({name: rows}), {name: rows}).detach()) for name, rows in piece.items()]
+    assert min(apart) > 1e-5
+    assert float(guard.loss(source(piece), piece).detach()) == pytest.approx(sum(apart), rel=1e-4)
+    texts = {"topic": objectives["topic"]}
+    with pytest.raises(UsageError, match="head 'old' labels words"):
+        LwF(GuardContext(tiny_model, frozenset(), texts, {}, known, compute, 0))
 
 
 def test_fisher_information_of_words_reaches_the_backbone(

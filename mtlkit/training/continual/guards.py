@@ -9,25 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mtlkit.data.batching import Rows
-from mtlkit.data.datasets.task_data import LabelledTexts
-from mtlkit.data.encoded import EncodedWords
-from mtlkit.errors import UsageError
 from mtlkit.inference.compute import Compute
-from mtlkit.inference.encoding import encode_all
-from mtlkit.inference.fast import fastest
-from mtlkit.model.heads import Head
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.model.pair_vectors import head_inputs
-from mtlkit.tasks.base import kind_of
 from mtlkit.training.continual.fisher import add_fisher
 from mtlkit.training.freezing.features import Vectors
-from mtlkit.training.objectives.base import ExampleSet, HeadObjective, Objective
-from mtlkit.training.sampling.columns import vectors_of_all
+from mtlkit.training.objectives.base import HeadObjective, Objective
 from mtlkit.training.sampling.mixture import MicroBatch
 
 
@@ -107,80 +96,6 @@ class L2SP:
         for weight in self.fresh:
             total = total + self.beta / 2 * weight.square().sum()
         return total
-
-
-class LwF:
-    """Learning without Forgetting (Li & Hoiem 2017): keeps the outputs of old heads on new texts close to the initial ones.
-    alpha * sum over old heads of KL(softmax(z0 / T) | softmax(z / T)), whose gradient is that of their cross-entropy.
-
-    For multi-label heads, the divergence is that of each label's sigmoid; for regression, the squared error in units of the
-    labels' standard deviation. Old heads are frozen, so the penalty only affects the backbone. Needs no old data. An old head for
-    the vectors of pairs of texts gets the pairs of the new task, or of single texts each one with the next of the batch.
-    """
-
-    replaces_decay: ClassVar[bool] = False
-
-    def __init__(self, context: GuardContext, alpha: float = 1.0, temperature: float = 2.0) -> None:
-        self.model, self.alpha, self.temperature = context.model, alpha, temperature
-        model, compute = context.model.eval(), context.compute
-        fast = fastest(model, compute)
-        self.trained, old = context.trained, {name: model.head(name) for name in context.old_heads}
-        self.initial: dict[str, dict[str, Tensor]] = {}  # outputs for texts by task and old head, (M, outputs)
-        self.vectors: dict[str, Tensor] = {}  # of texts by task, (M, D), if there are old heads for pairs
-        self.of_pairs = [name for name, head in old.items() if head.spec.pair == "vectors"]
-        texts = {name: objective.train for name, objective in context.trained.items()}
-        check_same_inputs(old, context.trained)
-        for name, vectors in vectors_of_all(texts, lambda encoded: encode_all(fast, encoded, compute)):
-            with torch.no_grad():
-                self.initial[name] = {head: model.head(head)(vectors).float() for head in old if head not in self.of_pairs}
-            if self.of_pairs:
-                self.vectors[name] = vectors
-
-    def loss(self, vectors: Vectors, piece: MicroBatch) -> Tensor:
-        terms = []
-        for name, (texts, numbers) in vectors.items():
-            if name not in self.initial:  # rehearsed
-                continue
-            where = torch.from_numpy(numbers).to(texts.device)
-            for head, outputs in self.initial[name].items():
-                terms.append(len(numbers) * drift(self.model.head(head), outputs[where], texts, self.temperature))
-            for head in self.of_pairs:
-                places = pairs_in(self.trained[name].train, numbers, piece[name])
-                with torch.no_grad():
-                    before = self.model.head(head)(head_inputs(self.vectors[name][where], places)).float()
-                now = head_inputs(texts, places)
-                terms.append(len(numbers) * drift(self.model.head(head), before, now, self.temperature))
-        texts_seen = sum(len(numbers) for name, (_, numbers) in vectors.items() if name in self.initial)
-        if not terms:  # all tasks of the micro-batch are rehearsed
-            return next(iter(vectors.values()))[0].new_zeros(())
-        return self.alpha * torch.stack(terms).sum() / texts_seen
-
-
-def check_same_inputs(old: Mapping[str, Head], trained: Mapping[str, Objective]) -> None:
-    """Raises UsageError if old heads label words and new tasks texts, or the other way round: `lwf` needs the inputs of both."""
-    words = {name for name, head in old.items() if head.spec.tags is not None}
-    new_words = {name for name, objective in trained.items() if isinstance(objective.train.encoded, EncodedWords)}
-    mixed = words not in (set(), old.keys()) or new_words not in (set(), trained.keys())
-    if old and (mixed or bool(words) != bool(new_words)):
-        of_words = min(words | new_words)
-        raise UsageError(
-            f"--guard lwf keeps outputs of old heads on the data of new tasks, and '{of_words}' labels words while others label "
-            "texts; use --guard l2sp"
-        )
-
-
-def pairs_in(examples: ExampleSet, texts: Rows, rows: Rows) -> Rows:
-    """Where in a batch with the texts of these numbers, (M,), the pairs of the examples `rows` are, (2, n); if examples are no
-    pairs, each text with the next one."""
-    places = examples.places(texts, rows) if isinstance(examples, LabelledTexts) else None
-    order = np.arange(len(texts))
-    return np.stack([order, np.roll(order, -1)]) if places is None else places
-
-
-def drift(head: Head, before: Tensor, vectors: Tensor, temperature: float) -> Tensor:
-    """The mean divergence of a head's outputs for inputs, (N, width), from earlier outputs, (N, outputs); 0 if they are equal."""
-    now = head(vectors).float()
-    return kind_of(head.spec.kind).divergence(head.spec, now, before, temperature)
 
 
 class EWC:

@@ -17,7 +17,8 @@ from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.continual.fisher import add_fisher
-from mtlkit.training.continual.guards import EWC, L2SP, GuardContext, LwF, drift
+from mtlkit.training.continual.guards import EWC, L2SP, GuardContext
+from mtlkit.training.continual.lwf import LwF, drift
 from mtlkit.training.continual.start_model import distances
 from mtlkit.training.freezing.features import WholeBackbone
 from mtlkit.training.objectives.base import head_objectives

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def make(context: GuardContext, *numbers: float) -> Guard:
-    from mtlkit.training.continual.guards import LwF
+    from mtlkit.training.continual.lwf import LwF
 
     return LwF(context, *numbers)
 
