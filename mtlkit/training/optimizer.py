@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from inspect import unwrap
 from typing import Any, Protocol
 
 import torch
@@ -68,10 +69,18 @@ def make_groups(
     return list(groups.values())
 
 
+class EagerAdamW(AdamW):
+    """AdamW without the wrappers that shield it from torch's compiler, which is not used here: they import it, in seconds."""
+
+    add_param_group = unwrap(AdamW.add_param_group)
+    zero_grad = unwrap(AdamW.zero_grad)
+    step = torch.no_grad()(unwrap(AdamW.step))
+
+
 def make_optimizer(weights: Weights, weight_decay: float, lr_scales: Mapping[str, float] | None = None) -> AdamW:
     """AdamW over the weights that require gradients."""
     fused = all(weight.device.type in ("cpu", "cuda") for weight in weights.values())
-    return AdamW(make_groups(weights, weight_decay, lr_scales), betas=(0.9, 0.98), eps=1e-8, fused=fused)
+    return EagerAdamW(make_groups(weights, weight_decay, lr_scales), betas=(0.9, 0.98), eps=1e-8, fused=fused)
 
 
 def add_thawed(

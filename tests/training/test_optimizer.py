@@ -7,14 +7,17 @@ import pytest
 import torch
 from cutting import as_saved
 from torch import nn
+from torch.optim import AdamW
 
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.freezing.apply import lr_scales_of
 from mtlkit.training.optimizer import (
     THAW_STEPS,
+    EagerAdamW,
     LearningRate,
     add_thawed,
     load_optimizer,
+    make_groups,
     make_optimizer,
     optimizer_state,
     set_rate,
@@ -190,3 +193,21 @@ def test_what_was_loaded_from_is_not_moved() -> None:
     moved(again, weights, range(1, 3))
     assert before.keys() == {f"{name}/{kind}" for name in weights for kind in ("step", "exp_avg", "exp_avg_sq")}
     assert all(torch.equal(saved.tensors[name], value) for name, value in before.items())
+
+
+def test_steps_are_those_of_adamw() -> None:
+    draw = torch.Generator().manual_seed(0)
+    start = {"matrix": torch.randn(4, 3, generator=draw), "bias": torch.randn(4, generator=draw)}
+    gradients = [{name: torch.randn(weight.shape, generator=draw) for name, weight in start.items()} for _ in range(3)]
+    results: list[dict[str, nn.Parameter]] = []
+    for kind in (AdamW, EagerAdamW):
+        weights = {name: nn.Parameter(weight.clone()) for name, weight in start.items()}
+        optimizer = kind(make_groups(weights, 0.1), betas=(0.9, 0.98), eps=1e-8, fused=True)
+        for step in gradients:
+            for name, weight in weights.items():
+                weight.grad = step[name].clone()
+            optimizer.step()
+            optimizer.zero_grad()
+        assert all(weight.grad is None for weight in weights.values())
+        results.append(weights)
+    assert all(torch.equal(weight, results[1][name]) for name, weight in results[0].items())

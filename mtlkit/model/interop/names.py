@@ -54,7 +54,8 @@ def check_shapes(
     message uses the file's names and shapes.
     """
     for name, shape in shapes.items():
-        for their_name, wanted in theirs_from(family, architecture, name, torch.empty(shape, device="meta"), pad_id).items():
+        weight = torch.zeros(()).expand(shape)  # one number: what the meta device would save costs imports of seconds
+        for their_name, wanted in theirs_from(family, architecture, name, weight, pad_id).items():
             if their_name in theirs and theirs[their_name].shape != wanted.shape and their_name != f"{family.token_types}.weight":
                 sizes = [" x ".join(map(str, tensor.shape)) or "a single number" for tensor in (theirs[their_name], wanted)]
                 raise ValueError(f"{their_name} is {sizes[0]}, and by {CONFIG} it is {sizes[1]}")
@@ -83,7 +84,9 @@ def ours_from(family: Family, architecture: Architecture, name: str, theirs: Map
 
 
 def theirs_from(family: Family, architecture: Architecture, name: str, weight: Tensor, pad_id: int) -> dict[str, Tensor]:
-    """Inverse of `ours_from`: the family's tensors for one weight. Positions, or tokens, already include the first token type."""
+    """Inverse of `ours_from`: the family's tensors for one weight, which may be views of it. Positions, or tokens, already
+    include the first token type.
+    """
     if name == SECOND_TYPE:
         return {f"{family.token_types}.weight": torch.stack([torch.zeros_like(weight), weight])}
     names = their_names(family, name)
@@ -94,7 +97,7 @@ def theirs_from(family: Family, architecture: Architecture, name: str, weight: T
     tensors = dict(zip(names, [piece.T if _turned(family, name, piece) else piece for piece in pieces], strict=True))
     if name == family.first_type and family.token_types:
         tensors[f"{family.token_types}.weight"] = weight.new_zeros(1, weight.shape[1])
-    return {their_name: piece.contiguous().clone() for their_name, piece in tensors.items()}
+    return tensors
 
 
 def _turned(family: Family, name: str, weight: Tensor) -> bool:

@@ -98,7 +98,8 @@ def their_weights(encoder: Encoder, family: Family, marks: TokenizerFacts) -> di
     weights: dict[str, Tensor] = {}
     for name, weight in sorted(encoder.state_dict().items(), key=lambda entry: entry[0] == SECOND_TYPE):  # after the positions
         if in_transformer(name):
-            weights |= theirs_from(family, encoder.architecture, name, weight.detach().cpu().float(), marks.pad.id)
+            parts = theirs_from(family, encoder.architecture, name, weight.detach().cpu().float(), marks.pad.id)
+            weights |= {their_name: part.contiguous().clone() for their_name, part in parts.items()}
     for name, shape in family.unused.items():
         rows, columns = shape(encoder.architecture)
         weights |= {f"{name}.weight": torch.zeros(rows, columns), f"{name}.bias": torch.zeros(rows)}
