@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,23 @@ Numbers = NDArray[np.int64]
 def tags_of_spec(spec: TaskSpec) -> Tags:
     """The tags of a head."""
     return tags_of(spec.labels, spec.tags)
+
+
+class Decoder:
+    """Decodes outputs, once for the metrics, intervals and calibration of an evaluation: remembers the tags of the last ones."""
+
+    def __init__(self) -> None:
+        self.last: tuple[weakref.ref[Array], TaskSpec, Numbers, Numbers] | None = None
+
+    def __call__(self, spec: TaskSpec, outputs: Array, offsets: Numbers) -> Numbers:
+        """`decoded`; the outputs must not change in place."""
+        last = self.last  # threads may replace it
+        if last is not None and last[0]() is outputs and last[1] == spec and np.array_equal(last[2], offsets):
+            return last[3]
+        tags = decoded(spec, outputs, offsets)
+        tags.flags.writeable = False
+        self.last = weakref.ref(outputs), spec, offsets, tags
+        return tags
 
 
 def decoded(spec: TaskSpec, outputs: Array, offsets: Numbers) -> Numbers:

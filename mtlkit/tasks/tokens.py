@@ -29,7 +29,7 @@ from mtlkit.evaluation.metrics import Array
 from mtlkit.inference.predictions import softmax
 from mtlkit.tasks.base import ClassWeights, TaskKind, balanced_weights
 from mtlkit.tasks.convex import ConvexLoss, SoftmaxLoss
-from mtlkit.tasks.tag_decoding import answer_of_text, decoded, in_short, tags_of_spec, text_figures, text_scores
+from mtlkit.tasks.tag_decoding import Decoder, answer_of_text, in_short, tags_of_spec, text_figures, text_scores
 
 if TYPE_CHECKING:
     import torch
@@ -52,6 +52,9 @@ class Tokens(TaskKind):
     classes: ClassVar[RowClasses] = "words"
     metrics: ClassVar[tuple[Metric, ...]] = (SPAN_F1, SPAN_PRECISION, SPAN_RECALL, MACRO_SPAN_F1, ACCURACY)
     outputs_help: ClassVar[str] = "For tokens, a softmax over the columns gives the probabilities of the tags of a word."
+
+    def __init__(self) -> None:
+        self.decode = Decoder()
 
     def main_metric(self, spec: TaskSpec) -> Metric:
         return ACCURACY if spec.tags == "plain" else SPAN_F1
@@ -128,19 +131,19 @@ class Tokens(TaskKind):
         return len(text_offsets(labels)) - 1
 
     def score(self, spec: TaskSpec, outputs: Array, labels: Array) -> dict[str, Any]:
-        return text_scores(spec, decoded(spec, outputs, text_offsets(labels)), labels)
+        return text_scores(spec, self.decode(spec, outputs, text_offsets(labels)), labels)
 
     def measure(self, spec: TaskSpec, outputs: Array, labels: Array) -> Measure:
         figures, name = self.figures(spec, outputs, labels), self.main_metric(spec).name
         return lambda counts: figures.measure(counts).overall[name]
 
     def figures(self, spec: TaskSpec, outputs: Array, labels: Array) -> Figures:
-        return text_figures(spec, decoded(spec, outputs, text_offsets(labels)), labels)
+        return text_figures(spec, self.decode(spec, outputs, text_offsets(labels)), labels)
 
     def exact(self, spec: TaskSpec, outputs: Array, labels: Array) -> NDArray[np.bool_] | None:
         """Whether all tags of a text are right, (texts,)."""
         offsets = text_offsets(labels)
-        right = decoded(spec, outputs, offsets) == labels[:, 0]
+        right = self.decode(spec, outputs, offsets) == labels[:, 0]
         return np.logical_and.reduceat(right, offsets[:-1]) if len(labels) else right
 
     def probabilities(self, spec: TaskSpec, outputs: Array) -> Array:
@@ -152,7 +155,7 @@ class Tokens(TaskKind):
 
     def forecast(self, spec: TaskSpec, outputs: Array, labels: Array) -> Forecast | None:
         """Of words, whose predicted tag is the one that the scheme allows."""
-        predicted = decoded(spec, outputs, text_offsets(labels))
+        predicted = self.decode(spec, outputs, text_offsets(labels))
         return forecast_of_classes(self.probabilities(spec, outputs), labels[:, 0], predicted)
 
     def answers(
@@ -161,7 +164,7 @@ class Tokens(TaskKind):
         """What `predict` gives for each text, from the outputs for all words and where these are in their texts, (n, 2):
         {"spans": [{"start", "end", "text", "label", "probability"}, ...]}, or "tags" with one such entry for each word."""
         offsets = np.cumsum([0, *map(len, words)])
-        tags, predicted = tags_of_spec(spec), decoded(spec, outputs, offsets)
+        tags, predicted = tags_of_spec(spec), self.decode(spec, outputs, offsets)
         probabilities = self.probabilities(spec, outputs)[np.arange(len(outputs)), predicted]
         for index, (text, places) in enumerate(zip(texts, words, strict=True)):
             own = slice(int(offsets[index]), int(offsets[index + 1]))
