@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # imported where batches are created, so that tokenization wo
     import torch
     from torch import Tensor
 
+TEXT, WINDOW, CUT = 1, 2, 4  # marks of words in their labels (`data/labels/word_labels.py`)
 MULTIPLE = 64  # tokens that the size of a batch is rounded up to on a CPU
 
 

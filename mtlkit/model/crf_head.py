@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mtlkit.batch import CUT, TEXT, WINDOW
 from mtlkit.model.crf import crf_loss
 from mtlkit.model.heads import Affine, Head, HeadLayer
 from mtlkit.model.losses import PLAIN, LossOptions
@@ -90,7 +91,9 @@ class CrfHead(Head):
 
     def loss(self, outputs: Tensor, labels: Tensor, options: LossOptions = PLAIN) -> Tensor:
         """The negative log-likelihood of the tags of each text or window together, divided by the number of words."""
-        return crf_loss(outputs.float(), labels[:, 0], labels[:, 1] > 0, *self.crf.transitions)
+        tags, marks = labels.T
+        begins, opens, closes = (marks & (TEXT | WINDOW)) > 0, (marks & TEXT) > 0, (marks & CUT) == 0
+        return crf_loss(outputs.float(), tags, begins, *self.crf.transitions, opens, closes)
 
     def of_texts(self, outputs: NDArray[np.float32], begins: NDArray[np.bool_]) -> NDArray[np.float32]:
         return log_marginals(outputs, begins, self.crf.table.cpu().numpy())

@@ -58,6 +58,21 @@ def test_the_loss_is_that_over_all_sequences(begins: Tensor) -> None:
     assert loss.item() == pytest.approx(total.item() / len(tags), rel=1e-12)
 
 
+def test_parts_of_texts_have_no_scores_of_first_and_last_tags_inside(begins: Tensor) -> None:
+    """The third text, of four words, goes on from the second one and ends later: the chain has one part fewer of each score."""
+    emissions, tags, (start, pair, end) = parameters()
+    zero = torch.zeros_like(start)
+    opens, closes = torch.ones_like(begins), torch.ones_like(begins)
+    opens[4], closes[7] = False, False
+    parts = [slice(0, 4), slice(4, 8), slice(8, 14)]
+    totals = [
+        crf_loss(emissions[part], tags[part], begins[part], *transitions).item() * (part.stop - part.start)
+        for part, transitions in zip(parts, [(start, pair, end), (zero, pair, zero), (start, pair, end)], strict=True)
+    ]
+    loss = crf_loss(emissions, tags, begins, start, pair, end, opens, closes)
+    assert loss.item() == pytest.approx(sum(totals) / len(tags), rel=1e-12)
+
+
 def test_the_gradient_is_exact(begins: Tensor) -> None:
     emissions, tags, transitions = parameters()
     assert torch.autograd.gradcheck(lambda *values: crf_loss(values[0], tags, begins, *values[1:]), (emissions, *transitions))

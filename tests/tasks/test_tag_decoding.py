@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mtlkit.batch import CUT, TEXT, WINDOW
 from mtlkit.config.architecture import TaskSpec
-from mtlkit.data.labels.word_labels import TEXT, WINDOW, text_offsets
+from mtlkit.data.labels.word_labels import text_offsets
 from mtlkit.evaluation.task_metrics import estimate, exact_of
 from mtlkit.tasks import tag_decoding
 from mtlkit.tasks.base import kind_of
@@ -18,7 +19,7 @@ SPEC = TaskSpec("things", "tokens", ("O", "B-X", "I-X"), tags="bio")
 @pytest.fixture
 def labels() -> np.ndarray:
     """Two texts of 6 and 2 words; the first one is read in two windows."""
-    marks = [TEXT, 0, 0, WINDOW, 0, 0, TEXT, 0]
+    marks = [TEXT, 0, CUT, WINDOW, 0, 0, TEXT, 0]
     return np.array([[word % 3, mark] for word, mark in enumerate(marks)], np.int64)
 
 

@@ -1,7 +1,7 @@
 """Encoded labels of words: the numbers of their tags, and where texts begin.
 
-An array (W, 2) holds a row for each word of all texts. The first column is the number of its tag. The second one is TEXT at the
-first word of a text, WINDOW at the first word of a later window of a long text, and else 0.
+An array (W, 2) holds a row for each word of all texts. The first column is the number of its tag. The second one is the sum of
+marks: TEXT at the first word of a text, WINDOW at the first word of a later window of a long text, CUT at the word before that.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mtlkit.batch import CUT, TEXT, WINDOW
 from mtlkit.data.labels.marks import Label
-
-TEXT, WINDOW = 1, 2
 
 Numbers = NDArray[np.int64]
 
@@ -39,10 +38,12 @@ def text_offsets(labels: NDArray[Any]) -> Numbers:
 
 def first_words(labels: NDArray[Any]) -> NDArray[np.bool_]:
     """Whether each word is the first of its text, (W,), from labels (W, 2)."""
-    first: NDArray[np.bool_] = labels[:, 1] == TEXT
+    first: NDArray[np.bool_] = (labels[:, 1] & TEXT) > 0
     return first
 
 
 def mark_windows(labels: NDArray[Any], first: Numbers) -> None:
-    """Marks the first words of windows, in place."""
-    labels[first, 1] = np.where(labels[first, 1] == 0, WINDOW, labels[first, 1])
+    """Marks the first words of later windows, and the words before them, in place. first: the first words of all windows."""
+    later = first[(labels[first, 1] & TEXT) == 0]
+    labels[later, 1] |= WINDOW
+    labels[later - 1, 1] |= CUT
