@@ -7,20 +7,23 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
+from mtlkit.config.architecture import TaskSpec
 from mtlkit.config.registries.adapters import SHARED
 from mtlkit.data.tokenization.files import load_tokenizer
 from mtlkit.data.tokenization.pretrained import build_tokenizer
 from mtlkit.data.tokenization.tokenizer import TextEncoder, make_encoder
-from mtlkit.errors import UsageError
+from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.inference.engine import ROUTER
 from mtlkit.model.checkpoint import load_model
 from mtlkit.model.description import CONFIG, ModelDescription, is_foreign, read_checkpoint
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.interop.classifier import Classifier, read_classifier, transformer_of
+from mtlkit.model.interop.head_files import read_heads, read_tasks
 from mtlkit.model.interop.json_files import read_object
 from mtlkit.model.interop.language_model import is_generator
 from mtlkit.model.interop.model_kinds import dropped_head
 from mtlkit.model.interop.modules import MODULES, read_classifier_modules, read_modules
+from mtlkit.model.interop.peft import apply_adapter, base_of, is_adapter
 from mtlkit.model.interop.reading import describe_foreign, read_foreign
 from mtlkit.model.interop.stray_weights import weights_note
 from mtlkit.model.interop.tokenizer_config import read_tokenizer_settings
@@ -91,7 +94,37 @@ class LoadedWeights:
 
 def read_description(path: Path, *, classifier: bool = True) -> ModelDescription:
     """The description of a folder's model, without loading its weights. Raises IntegrityError."""
-    return describe_foreign(path, classifier=classifier) if is_foreign(path) else read_checkpoint(path)
+    if not is_foreign(path):
+        return read_checkpoint(path)
+    if is_adapter(path):
+        return with_heads(describe_foreign(adapter_base(path), classifier=False), read_tasks(path))
+    return describe_foreign(path, classifier=classifier)
+
+
+def adapter_base(path: Path) -> Path:
+    """The folder of an adapter's base, downloaded if it is a hub id. Raises IntegrityError, UsageError, NetworkError."""
+    from mtlkit.inference.find_model import find_model
+
+    base = find_model(base_of(path), Path("runs"), ()).path
+    if not is_foreign(base) or is_adapter(base):
+        raise IntegrityError(f"{path}: its base {base} is not a model of transformers")
+    return base
+
+
+def with_heads(description: ModelDescription, tasks: tuple[TaskSpec, ...]) -> ModelDescription:
+    """The description of a base with the heads beside an adapter."""
+    return replace(description, tasks=tasks, stage="mtl") if tasks else description
+
+
+def _load_adapter(path: Path) -> LoadedWeights:
+    base = adapter_base(path)
+    loaded = load_weights(base, classifier=False)
+    apply_adapter(path, loaded.model.backbone)
+    tasks = read_tasks(path)
+    read_heads(path, loaded.model, tasks)
+    note = f"{path}: an adapter, merged into {base}"
+    model = loaded.model.eval().requires_grad_(True)
+    return replace(loaded, model=model, checkpoint=with_heads(loaded.checkpoint, tasks), note=note)
 
 
 def load_weights(path: Path, *, classifier: bool = True, merge: bool = True) -> LoadedWeights:
@@ -100,6 +133,8 @@ def load_weights(path: Path, *, classifier: bool = True, merge: bool = True) -> 
     export."""
     if is_export(path):
         raise UsageError(f"{path} is an ONNX export without weights; use --backend onnx or specify the run it was exported from")
+    if is_adapter(path):
+        return _load_adapter(path)
     if is_foreign(path):
         model, checkpoint = read_foreign(path, classifier=classifier)
         head = read_classifier(path) if classifier else None
@@ -116,7 +151,7 @@ def unloaded_head(path: Path) -> str:
 
     Raises IntegrityError.
     """
-    if not is_foreign(path) or read_classifier(path) is not None:
+    if not is_foreign(path) or is_adapter(path) or read_classifier(path) is not None:
         return ""
     return dropped_head(read_object(read_modules(path).folder / CONFIG))
 
@@ -135,7 +170,7 @@ def _note(path: Path, checkpoint: ModelDescription, classifier: Classifier | Non
 
 def read_encoder(path: Path) -> TextEncoder:
     """The tokenizer of a folder's model, without loading the weights. Raises IntegrityError."""
-    return _encoder(path, read_description(path))
+    return _encoder(adapter_base(path) if is_adapter(path) else path, read_description(path))
 
 
 def _encoder(path: Path, checkpoint: ModelDescription) -> TextEncoder:

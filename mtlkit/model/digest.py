@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mtlkit.config.small_files import Unreadable, check_file
-from mtlkit.model.description import CONFIG, HEAD_WEIGHTS, HEADS
+from mtlkit.model.description import ADAPTER, CONFIG, HEAD_WEIGHTS, HEADS
 from mtlkit.model.interop.classifier import transformer_of
 from mtlkit.model.interop.dense import DenseModule, dense_files
 from mtlkit.model.interop.modules import MODULES, module_folders, read_modules
@@ -29,6 +29,7 @@ SETTINGS = (
     HEADS,
     HEAD_WEIGHTS,
 )
+ADAPTER_FILES = (ADAPTER, "adapter_model.safetensors", HEADS, HEAD_WEIGHTS)
 LENGTH_FILES = "sentence_*_config.json"
 # The digest of each record that differs from an earlier one only in the model card, mapped to the earlier digest: it is the same
 # model, so runs that name the earlier one as their parent still match.
@@ -46,7 +47,11 @@ def digest_of(folder: Path) -> str:
     if (folder / RECORD).is_file():
         digest = file_digest(folder / RECORD)
         return REVISED_CARDS.get(digest, digest)
-    return _digest(folder, model_files(folder))
+    files = model_files(folder)
+    base = folder / "base"  # of an adapter that mtlkit exported
+    if (folder / ADAPTER).is_file() and base.is_dir():
+        files = [*files, *model_files(base)]
+    return _digest(folder, files)
 
 
 def is_digest_of(folder: Path, recorded: str) -> bool:
@@ -62,7 +67,9 @@ def is_digest_of(folder: Path, recorded: str) -> bool:
 
 
 def model_files(folder: Path) -> list[Path]:
-    """The files that are loaded from a Hugging Face folder. Raises IntegrityError."""
+    """The files that are loaded from a Hugging Face folder; of an adapter, without those of its base. Raises IntegrityError."""
+    if (folder / ADAPTER).is_file() and not (folder / CONFIG).is_file():
+        return sorted(path for name in ADAPTER_FILES if _readable(path := folder / name))
     inner, dense = transformer_of(folder), tuple[DenseModule, ...]()
     if inner is None:
         modules = read_modules(folder)

@@ -15,6 +15,7 @@ from mtlkit.inference.load_weights import LoadedWeights, load_weights, read_desc
 from mtlkit.inference.scope.file import read_scopes, write_scopes
 from mtlkit.model.description import ModelDescription, is_foreign
 from mtlkit.model.digest import digest_of
+from mtlkit.model.interop.peft import is_adapter
 from mtlkit.recipes.exporting.fold import fold_temperatures
 from mtlkit.recipes.exporting.formats.base import ExportFormat, format_of
 from mtlkit.recipes.exporting.verify import check_texts, largest_difference
@@ -131,7 +132,7 @@ def export(options: ExportOptions, choice: ExportJob | None = None) -> Exported:
     left_out = ("router",) if model.router is not None and not exporter.keeps_router else ()
     if left_out:
         model.router = None
-    checks_source = weights.record is None and find_spec("sentence_transformers") is not None
+    checks_source = weights.record is None and not is_adapter(model_ref.path) and find_spec("sentence_transformers") is not None
     from_source = difference_from_source(model_ref.path, weights) if checks_source else None
     with locked(out, command_line("export", options), option="DIR"), disk.saving(out):
         check_export(options, choice)  # again, under the lock: another export may have finished in the meantime

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from hashlib import sha256
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
+from mtlkit.inference.loaded_model import load
 from mtlkit.model.description import read_checkpoint
 from mtlkit.runs.record import read_record
 
@@ -116,3 +119,41 @@ def test_adapters_that_a_run_has_are_named(typed: Typed, adapted_run: Path, data
     assert "give --adapter lora:2:4@layers:1-1" in refused(*sort)
     assert "has the adapter lora:2:4@layers:1-1" in refused(*sort, "--adapter", "lora:8", "--adapter-per", "task")
     assert "give --adapter-per task" in refused(*new, "--adapter", "lora:8")
+
+
+def test_a_task_is_exported_with_its_adapter(typed: Typed, adapted_run: Path, tmp_path: Path) -> None:
+    refused = typed("export", adapted_run, tmp_path / "all", "--format", "sentence-transformers")
+    assert (refused.code, "--task sort" in " ".join(refused.err.split())) == (2, True), refused.err
+    texts = TEXTS[:3]  # other libraries truncate long ones in another way
+    expected = load(adapted_run).embed(texts, task="sort")
+    assert not np.allclose(expected, load(adapted_run).embed(texts), atol=1e-4)
+    for form in ("sentence-transformers", "peft", "onnx", "compact"):
+        if form in ("peft", "onnx") and find_spec(form) is None:
+            continue
+        out = tmp_path / form
+        done = typed("export", adapted_run, out, "--format", form, "--task", "sort")
+        assert done.code == 0, done.err
+        loaded = load(out, backend="auto")
+        assert loaded.tasks == ("sort",)
+        tolerance = 0.1 if form == "compact" else 1e-5
+        np.testing.assert_allclose(loaded.embed(texts), expected, atol=tolerance)
+    whole = typed("export", adapted_run, tmp_path / "whole", "--format", "compact")
+    assert whole.code == 0, whole.err
+    assert digests(typed, tmp_path / "whole").keys() == {"kind", "state", "sort"}
+
+
+def test_heads_take_their_adapters_along(typed: Typed, runs: Path, adapted_run: Path, tmp_path: Path) -> None:
+    before, out = digests(typed, adapted_run), tmp_path / "run"
+    done = typed("heads", adapted_run, "--drop", "kind", "--rename", "sort=which", "--out", out)
+    assert done.code == 0, done.err
+    assert digests(typed, out) == {"state": before["state"], "which": before["sort"]}
+    taken = typed("heads", runs / "mtl", "--take", f"{adapted_run}:sort", "--out", tmp_path / "taken")
+    assert taken.code == 0, taken.err
+    assert digests(typed, tmp_path / "taken") == before
+
+
+def test_embed_through_the_adapter_of_a_task(typed: Typed, adapted_run: Path) -> None:
+    printed = [typed("embed", TEXTS[0], "--model", adapted_run, *more).out for more in ((), ("--task", "sort"))]
+    assert printed[0] != printed[1]
+    wrong = typed("embed", TEXTS[0], "--model", adapted_run, "--task", "sotr")
+    assert (wrong.code, "did you mean 'sort'" in " ".join(wrong.err.split())) == (2, True)

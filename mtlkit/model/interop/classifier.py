@@ -10,7 +10,7 @@ from typing import Any
 from mtlkit.config.architecture import PairInput, TaskSpec
 from mtlkit.config.pooling import LARGEST
 from mtlkit.errors import IntegrityError, UsageError, shorten
-from mtlkit.model.description import CONFIG
+from mtlkit.model.description import ADAPTER, CONFIG
 from mtlkit.model.interop.families.base import FAMILIES
 from mtlkit.model.interop.json_files import read_json, read_object, read_optional
 from mtlkit.model.interop.known_settings import SENTENCE_TRANSFORMERS
@@ -48,7 +48,7 @@ def read_classifier(folder: Path) -> Classifier | None:
     """The classifier of a folder; None if it has none that can be loaded, or wraps the model in a SentenceTransformer. Raises
     IntegrityError for labels or an activation that are not supported."""
     inner = transformer_of(folder)
-    if inner is None:
+    if inner is None or (folder / ADAPTER).is_file():
         return None
     config = read_object(inner / CONFIG)
     named = config.get("architectures")

@@ -16,6 +16,7 @@ from mtlkit.inference.load_weights import LoadedWeights
 from mtlkit.inference.onnx_engine import HEAD_OUTPUT, VECTOR
 from mtlkit.model.interop.cross_encoder import CROSS_ENCODERS
 from mtlkit.model.interop.head_files import apply_heads
+from mtlkit.model.interop.peft import BASE
 from mtlkit.model.interop.silence import silence
 from mtlkit.model.interop.word_heads import label_words
 from mtlkit.model.multitask import MultiTaskModel
@@ -55,6 +56,24 @@ def sentence_transformers_outputs(folder: Path, weights: LoadedWeights, texts: S
         heads |= apply_heads(str(folder), whole[first], whole[second])
     outputs = {task: output.numpy() for task, output in heads.items()} | joint
     return {VECTOR: vectors.numpy(), **{HEAD_OUTPUT.format(task): output for task, output in outputs.items()}}
+
+
+def peft_outputs(folder: Path, texts: Sequence[str]) -> Outputs:
+    """Vectors by sentence-transformers with the adapter that peft puts on the exported base. Raises IntegrityError if it cannot
+    load them."""
+    try:
+        with silence():
+            from peft import PeftModel
+
+            model = load_library_model(folder / BASE)
+            transformer = model[0]
+            name = next(name for name in ("model", "auto_model") if name in transformer._modules)
+            setattr(transformer, name, PeftModel.from_pretrained(getattr(transformer, name), str(folder)).merge_and_unload())
+        return {VECTOR: library_vectors(model, texts).numpy()}
+    except UsageError:
+        raise
+    except Exception as error:  # whatever its class, the export cannot be used
+        raise IntegrityError(f"peft cannot load the export ({error})") from error
 
 
 def cross_encoder_outputs(folder: Path, weights: LoadedWeights, texts: Sequence[str], task: str) -> Array:

@@ -66,11 +66,7 @@ def test_a_cross_encoder_without_a_classifier_is_refused(folder: Path, file: str
         load(folder)
 
 
-@pytest.mark.parametrize("alone", [True, False])
-def test_adapter_is_refused_with_advice(folder: Path, alone: bool) -> None:
+def test_adapter_beside_a_whole_model_is_refused_with_advice(folder: Path) -> None:
     lay(folder / "adapter_config.json", base_model_name_or_path="org/base", peft_type="LORA")
-    if alone:
-        (folder / "config.json").unlink()
-        (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
     with pytest.raises(IntegrityError, match=r"an adapter of org/base, not a whole model .*; merge it .* merge_and_unload\(\)"):
         load(folder)

@@ -1,0 +1,163 @@
+"""Reads and writes LoRA adapters in peft's format: adapter_config.json and adapter_model.safetensors, beside a base model."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from mtlkit.config.small_files import Unreadable, check_file
+from mtlkit.errors import IntegrityError, UsageError, listed
+from mtlkit.model.description import ADAPTER, CONFIG
+from mtlkit.model.encoder import Encoder
+from mtlkit.model.interop.families.base import FAMILIES, Family
+from mtlkit.model.interop.json_files import read_object
+from mtlkit.model.interop.modules import MODULES
+from mtlkit.model.interop.names import ours_from, their_names, theirs_from
+from mtlkit.model.interop.writing import family_for
+from mtlkit.model.low_rank import Adapter, linear_layers
+from mtlkit.model.weight_checks import UnusableWeight, usable
+from mtlkit.runs.record import diagnose, write_json
+
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+BASE = "base"  # the folder of the base in an export
+TENSOR = re.compile(r"(?:base_model\.model\.)?(.+)\.lora_([AB])\.weight")
+REFUSED = (
+    "use_dora",
+    "modules_to_save",
+    "alpha_pattern",
+    "layer_replication",
+    "lora_bias",
+    "use_qalora",
+    "trainable_token_indices",
+)
+
+
+def is_adapter(folder: Path) -> bool:
+    """Whether a folder holds an adapter alone, without its base."""
+    return (folder / ADAPTER).is_file() and not any((folder / name).is_file() for name in (CONFIG, MODULES))
+
+
+def base_of(folder: Path) -> str:
+    """The base of an adapter: the path of a folder in that of the adapter or here, else a hub id. Raises IntegrityError."""
+    name = read_object(folder / ADAPTER).get("base_model_name_or_path")
+    if not isinstance(name, str) or not name:
+        raise IntegrityError(f"{folder / ADAPTER}: base_model_name_or_path is missing, so the base is not known; add it")
+    return str(folder / name) if (folder / name).is_dir() else name
+
+
+def apply_adapter(folder: Path, encoder: Encoder) -> None:
+    """Adds the adapter in a folder to the weights of its base. Raises IntegrityError for what does not fit."""
+    family = FAMILIES.get(str(encoder.architecture.family))
+    if family is None:
+        raise IntegrityError(f"{folder}: its base is no model of transformers, so the names in it are not known")
+    products = _products(folder, _scaling(folder))
+    weights = dict(encoder.named_parameters())
+    for path in linear_layers(encoder, range(encoder.architecture.layers)):
+        name = f"{path}.weight"
+        found = {theirs: _named(theirs.removesuffix(".weight"), products) for theirs in their_names(family, name)}
+        if any(own is not None for own in found.values()):
+            try:
+                _add(family, encoder, name, weights[name], {theirs: products.pop(own) for theirs, own in found.items() if own})
+            except (RuntimeError, ValueError) as error:
+                raise IntegrityError(f"{folder / ADAPTER_WEIGHTS}: does not fit its base at {listed(found)} ({error})") from None
+    if products:
+        raise IntegrityError(f"{folder / ADAPTER_WEIGHTS}: the base has no linear layers {listed(products, 4)} in its blocks")
+
+
+@torch.no_grad()
+def _add(family: Family, encoder: Encoder, name: str, weight: Tensor, products: Mapping[str, Tensor]) -> None:
+    """Adds products, (out, in), by the names of the base's weights."""
+    zeros = theirs_from(family, encoder.architecture, name, torch.zeros_like(weight), 0)
+    added = {theirs: products[theirs].T if family.turned else products[theirs] for theirs in products}
+    if wrong := next((theirs for theirs in added if added[theirs].shape != zeros[theirs].shape), None):
+        raise ValueError(f"shape {tuple(added[wrong].shape)} instead of {tuple(zeros[wrong].shape)}")
+    weight += ours_from(family, encoder.architecture, name, zeros | added, 0)
+
+
+def _named(module: str, products: Mapping[str, Tensor]) -> str | None:
+    """The product for a module of the bare model, whose path may have a prefix."""
+    return next((path for path in products if path == module or path.endswith(f".{module}")), None)
+
+
+def _scaling(folder: Path) -> tuple[float, bool]:
+    """lora_alpha, and whether it is divided by the root of the rank."""
+    config = read_object(folder / ADAPTER)
+    kind, alpha = config.get("peft_type"), config.get("lora_alpha")
+    if kind != "LORA":
+        raise IntegrityError(f"{folder / ADAPTER}: an adapter of type {kind!r} is not supported, only LORA")
+    if refused := next((key for key in REFUSED if config.get(key)), None):
+        raise IntegrityError(
+            f"{folder / ADAPTER}: {refused} {config[refused]!r} is not supported; merge the adapter with peft's "
+            "merge_and_unload(), save the result with save_pretrained(), and name that folder"
+        )
+    if config.get("bias", "none") != "none":
+        raise IntegrityError(f"{folder / ADAPTER}: bias {config['bias']!r} is not supported, only 'none'")
+    if not isinstance(alpha, (int, float)) or isinstance(alpha, bool) or not math.isfinite(alpha):
+        raise IntegrityError(f"{folder / ADAPTER}: lora_alpha {alpha!r} is not a number")
+    return float(alpha), bool(config.get("use_rslora"))
+
+
+def _products(folder: Path, scaling: tuple[float, bool]) -> dict[str, Tensor]:
+    """What the adapter adds to the weight of each module, (out, in), by its path."""
+    path = folder / ADAPTER_WEIGHTS
+    try:
+        check_file(path)
+        stored = {name: usable(name, tensor) for name, tensor in load_file(path).items()}
+    except Unreadable as error:
+        raise IntegrityError(f"{path}: {error}; it is needed to load the adapter") from None
+    except UnusableWeight as error:
+        raise IntegrityError(f"{path}: {error}") from None
+    except (OSError, SafetensorError, KeyError) as error:
+        raise IntegrityError(f"{path}: {diagnose(path) or f'not safetensors that can be read ({error})'}") from None
+    matches = {name: TENSOR.fullmatch(name) for name in stored}
+    if unknown := [name for name, match in matches.items() if match is None]:
+        raise IntegrityError(f"{path}: tensors {listed(unknown, 4)} are not of LoRA on linear layers")
+    pairs: dict[str, dict[str, Tensor]] = {}
+    for name, match in matches.items():
+        assert match is not None
+        pairs.setdefault(match[1], {})[match[2]] = stored[name]
+    products = {}
+    alpha, by_root = scaling
+    for module, pair in pairs.items():
+        if pair.keys() != {"A", "B"} or any(tensor.ndim != 2 for tensor in pair.values()) or len(pair["A"]) != pair["B"].shape[1]:
+            raise IntegrityError(f"{path}: lora_A and lora_B of {module} do not fit together")
+        rank = len(pair["A"])
+        products[module] = alpha / (math.sqrt(rank) if by_root else rank) * (pair["B"] @ pair["A"])
+    return products
+
+
+def write_adapter(folder: Path, adapter: Adapter, encoder: Encoder) -> None:
+    """Writes an adapter for the export of its encoder in BASE. Raises UsageError if transformers has no class for the encoder."""
+    family, spec = family_for(encoder.architecture), adapter.spec
+    tensors: dict[str, Tensor] = {}
+    for path, term in adapter.terms().items():
+        wide = theirs_from(family, encoder.architecture, f"{path}.weight", term.b.detach().cpu().float(), 0)
+        for name, piece in wide.items():
+            module = f"base_model.model.{name.removesuffix('.weight')}"
+            tensors[f"{module}.lora_A.weight"] = term.a.detach().cpu().float().contiguous().clone()
+            tensors[f"{module}.lora_B.weight"] = (piece.T if family.turned else piece).contiguous().clone()
+    modules = sorted({match[1] for match in map(TENSOR.fullmatch, tensors) if match})
+    if not modules:
+        raise UsageError("the adapter has no layers to export")
+    config: dict[str, Any] = {
+        "peft_type": "LORA",
+        "task_type": "FEATURE_EXTRACTION",
+        "base_model_name_or_path": BASE,
+        "r": spec.rank,
+        "lora_alpha": spec.alpha,
+        "target_modules": modules,
+        "lora_dropout": 0.0,
+        "bias": "none",
+        "fan_in_fan_out": family.turned,
+        "inference_mode": True,
+    }
+    save_file(tensors, folder / ADAPTER_WEIGHTS, metadata={"format": "pt"})
+    write_json(folder / ADAPTER, config)
