@@ -31,6 +31,7 @@ SHAPE: dict[str, Any] = {
 }
 WORDPIECE, BYTES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"], ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
 MODERN = ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"]  # byte-level BPE with the special tokens of BERT
+MPNET = ["<s>", "<pad>", "</s>", "[UNK]", "<mask>"]
 # name: (classes, special tokens, what its configuration has otherwise)
 PEERS: dict[str, tuple[str, list[str], dict[str, Any]]] = {
     "bert": ("Bert", WORDPIECE, {}),
@@ -43,18 +44,22 @@ PEERS: dict[str, tuple[str, list[str], dict[str, Any]]] = {
     "nomic_bert": ("NomicBert", WORDPIECE, {"hidden_act": "silu"}),
     "gte": ("Gte", BYTES, {"type_vocab_size": 2}),
     "eurobert": ("EuroBert", BYTES, {"num_key_value_heads": 2, "hidden_act": "silu"}),
+    "mpnet": ("MPNet", MPNET, {}),
+    "albert": ("Albert", WORDPIECE, {"embedding_size": 16, "num_hidden_layers": 5, "num_hidden_groups": 2}),
 }
 DISTILLED = {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 48, "max_position_embeddings": 66}
 
 
 def marks(special: list[str]) -> tuple[str, str, str, str]:
     """The first and last token of a text, the padding and the unknown token."""
+    if special is MPNET:
+        return "<s>", "</s>", "<pad>", "[UNK]"
     return ("<s>", "</s>", "<pad>", "<unk>") if special is BYTES else ("[CLS]", "[SEP]", "[PAD]", "[UNK]")
 
 
 def peer_tokenizer(texts: Sequence[str], special: list[str]) -> Tokenizer:
     """WordPiece as BERT has it, or byte-level BPE as RoBERTa has it, with a stored truncation and padding, as hubs have them."""
-    wordpiece = special is WORDPIECE
+    wordpiece = special in (WORDPIECE, MPNET)
     first, last, pad, unknown = marks(special)
     tokenizer = Tokenizer(models.WordPiece(unk_token=unknown) if wordpiece else models.BPE(unk_token=unknown))
     if wordpiece:
@@ -95,7 +100,7 @@ def write_peer(kind: str, folder: Path, texts: Sequence[str]) -> Any:
     model = peer_model(kind, tokenizer)
     model.save_pretrained(folder)
     tokenizer.save(str(folder / "tokenizer.json"))
-    sentence_piece = kind in ("xlm-roberta", "camembert", "gte")  # whose classes want another model than those here
+    sentence_piece = kind in ("xlm-roberta", "camembert", "gte", "albert")  # whose classes want another model than those here
     told = {"model_max_length": LENGTH, **({"tokenizer_class": "PreTrainedTokenizerFast"} if sentence_piece else {})}
     (folder / "tokenizer_config.json").write_text(json.dumps(told))
     return model

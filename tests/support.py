@@ -88,7 +88,7 @@ def freezing_of(model: MultiTaskModel, items: Iterable[str], unfreeze: str | Non
     """The rules of `--freeze` and `--unfreeze` for a model."""
     architecture = model.backbone.architecture
     heads = {name: spec.head for name, spec in model.tasks.items()}
-    return parse_freeze(list(items), unfreeze, weight_names(architecture, heads), list(heads), architecture.layers)
+    return parse_freeze(list(items), unfreeze, weight_names(architecture, heads), list(heads), architecture.repeats)
 
 
 SHAPES: dict[str, dict[str, Any]] = {

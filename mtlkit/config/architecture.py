@@ -36,6 +36,7 @@ SIZES: dict[str, tuple[int, int, int]] = {
 # forms of a head: activations between its linear layers
 HEAD_ACTIVATIONS = {"mlp": "gelu", "tanh": "tanh", "relu": "relu"}
 MOST_LAYERS = 1000  # of a transformer or a head: far deeper than useful, but still built in seconds
+MOST_BUCKETS = 256  # of a relative position bias: beyond, no two distances would share one
 PAIR_PARTS = 4  # of the input of a head for pairs of vectors u and v: u, v, |u - v|, u * v
 TASK_NAME = re.compile(r"[a-z0-9_-]{1,64}")
 
@@ -49,7 +50,9 @@ class Architecture:
     MLP width `hidden` (default 4 * dim), embeddings of width `embedding_dim` projected to `dim`, other `pooling` than the mean,
     `dense` layers on the pooled vectors, vectors normalized to length 1.
     `family` names the Hugging Face model family that the weights came from. With two `token_types`, the second marks
-    the second text of a pair in one sequence. `blocks` has what other families' blocks have or lack.
+    the second text of a pair in one sequence. `blocks` has what other families' blocks have or lack. With `position_buckets`,
+    attention has a relative position bias with so many buckets of distances. With `layer_groups`, neighbouring layers of so many
+    groups share their weights.
     """
 
     vocab_size: int
@@ -71,6 +74,8 @@ class Architecture:
     token_types: int = 1
     dense: tuple[DenseShape, ...] = ()
     blocks: BlockOptions = BlockOptions()
+    position_buckets: int = 0
+    layer_groups: int | None = None
 
     def __post_init__(self) -> None:
         pooling_modes(self.pooling)
@@ -81,6 +86,10 @@ class Architecture:
             raise UsageError(f"{self.layers:,} layers are too many; use at most {MOST_LAYERS:,}")
         if len(self.dense) > MOST:
             raise UsageError(f"{len(self.dense):,} dense layers are too many; use at most {MOST}")
+        if self.position_buckets and not 4 <= self.position_buckets <= MOST_BUCKETS:
+            raise UsageError(f"position_buckets {self.position_buckets} is out of range; use 0, or 4 to {MOST_BUCKETS}")
+        if self.layer_groups is not None and not 1 <= self.layer_groups <= self.layers:
+            raise UsageError(f"layer_groups {self.layer_groups} is out of range; use 1 to the number of layers, {self.layers}")
         if not 1 <= self.token_types <= 2:
             raise UsageError(f"token_types {shorten(str(self.token_types), 20)} is out of range; use 1 or 2")
         if not 0 <= self.dropout <= 1:
@@ -100,6 +109,19 @@ class Architecture:
     @property
     def token_dim(self) -> int:
         return self.embedding_dim or self.dim
+
+    @property
+    def widens(self) -> bool:
+        """Whether a linear layer makes hidden states of the embeddings."""
+        return self.embedding_dim is not None
+
+    @property
+    def repeats(self) -> tuple[int, ...]:
+        """How often each block runs, from the embeddings up: once, unless layers share their weights."""
+        if self.layer_groups is None:
+            return (1,) * self.layers
+        groups = [int(layer / (self.layers / self.layer_groups)) for layer in range(self.layers)]  # rounded as in ALBERT
+        return tuple(map(groups.count, range(self.layer_groups)))
 
     @property
     def pooled_dim(self) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 # How transformers 5 builds a tokenizer: from tokenizer.json unchanged, or by the rules of a class
-TokenizerKind = Literal["file", "bert", "roberta", "gpt2", "xlm-roberta", "camembert"]
+TokenizerKind = Literal["file", "bert", "roberta", "gpt2", "xlm-roberta", "camembert", "mpnet", "albert"]
 
 
 @dataclass(frozen=True)
@@ -43,4 +43,5 @@ class TokenizerSettings:
     do_lower_case: bool = True
     strip_accents: bool | None = None
     tokenize_chinese_chars: bool = True
+    keep_accents: bool = False
     add_prefix_space: bool | None = None

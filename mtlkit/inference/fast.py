@@ -7,6 +7,7 @@ block's own. No gradients.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain, repeat
 from typing import Protocol
 
 import torch
@@ -92,7 +93,8 @@ class FastEncoder:
         return self.encoder.read(batch, layout, self.encoder.norm(states_TD))
 
     def _through(self, blocks: range, layout: TokenLayout, states_TD: Tensor) -> Tensor:
-        for number in blocks:
+        layout = self.encoder.biased(layout)
+        for number in chain.from_iterable(repeat(block, self.architecture.repeats[block]) for block in blocks):
             own, fast = self.encoder.blocks[number], self.blocks[number]
             assert isinstance(own, Block)
             if own.post:

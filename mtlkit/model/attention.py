@@ -74,9 +74,13 @@ def _seen(rows: Tensor, columns: Tensor, window: int | None, causal: bool) -> Te
     return seen & (columns <= rows) if causal else seen
 
 
-def attended(query: Tensor, key: Tensor, value: Tensor, settings: AttentionSettings) -> Tensor:
-    """Attention in texts of equal length, (N, H, L, E)."""
+def attended(query: Tensor, key: Tensor, value: Tensor, settings: AttentionSettings, bias_HLL: Tensor | None = None) -> Tensor:
+    """Attention in texts of equal length, (N, H, L, E), whose scores may have a bias."""
     window, shared = settings.window, settings.keys < settings.heads
+    if bias_HLL is not None:
+        mask, seen = bias_HLL[None].to(query.dtype), settings.seen(query.shape[2], query.device)
+        mask = mask if seen is None else mask.masked_fill(~seen, -torch.inf)
+        return functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, enable_gqa=shared)
     if window is None or query.shape[2] <= window + 1:
         return functional.scaled_dot_product_attention(query, key, value, is_causal=settings.causal, enable_gqa=shared)
     return _local(query, key, value, window, settings.causal)

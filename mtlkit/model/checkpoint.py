@@ -67,8 +67,8 @@ def load_model(folder: Path) -> tuple[MultiTaskModel, ModelDescription]:
     try:
         check_file(folder / WEIGHTS)
         weights = widen(load_file(folder / WEIGHTS))
-        if checkpoint.architecture.layers > len(weights):  # checked before the layers are built
-            raise ValueError(f"{checkpoint.architecture.layers} blocks where there are {len(weights)} weights")
+        if len(checkpoint.architecture.repeats) > len(weights):  # checked before the layers are built
+            raise ValueError(f"{len(checkpoint.architecture.repeats)} blocks where there are {len(weights)} weights")
         with torch.device("meta"), Uninitialised():
             model = MultiTaskModel(Encoder(checkpoint.architecture), checkpoint.tasks, checkpoint.router, checkpoint.adapters)
         model.load_state_dict(weights, assign=True)

@@ -44,7 +44,7 @@ class ModelDescription:
     def __post_init__(self) -> None:
         if unknown := set(self.adapters) - {task.name for task in self.tasks} - {SHARED}:
             raise ValueError(f"adapters of tasks without a head: {listed(sorted(unknown))}")
-        if any(adapter.last >= self.architecture.layers for adapter in self.adapters.values()):
+        if any(adapter.last >= len(self.architecture.repeats) for adapter in self.adapters.values()):
             raise ValueError("an adapter of layers that the model does not have")
         if unknown := set(self.router) - {task.name for task in self.tasks}:
             raise ValueError(f"a router to tasks without a head: {listed(sorted(unknown))}")

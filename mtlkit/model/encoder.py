@@ -20,6 +20,7 @@ from mtlkit.model.block import Block
 from mtlkit.model.layouts import TokenLayout, layout_of
 from mtlkit.model.norms import make_norm
 from mtlkit.model.pooling import Dense, pool, weighted_mean
+from mtlkit.model.position_bias import PositionBias
 from mtlkit.model.randomness import Dropout
 
 
@@ -40,12 +41,14 @@ class Encoder(nn.Module):
         self.tokens = nn.Embedding(architecture.vocab_size, narrow)
         if not architecture.blocks.rotary:
             self.positions = nn.Embedding(architecture.max_length, narrow)
+        if architecture.position_buckets:
+            self.position_bias = PositionBias(architecture.position_buckets, architecture.heads)
         if architecture.token_types > 1:
             self.register_buffer("second_type", torch.zeros(narrow))
         self.embedding_norm = make_norm(architecture, narrow) if architecture.embedding_norm else nn.Identity()
-        self.widen = nn.Linear(narrow, dim) if narrow != dim else nn.Identity()
+        self.widen = nn.Linear(narrow, dim) if architecture.widens else nn.Identity()
         self.dropout = Dropout(architecture.dropout)
-        self.blocks = nn.ModuleList(Block(architecture, layer) for layer in range(architecture.layers))
+        self.blocks = nn.ModuleList(Block(architecture, block) for block in range(len(architecture.repeats)))
         self.norm = make_norm(architecture) if architecture.norm == "pre" else nn.Identity()
         widths = [architecture.pooled_dim, *(shape.width for shape in architecture.dense)]
         self.dense = nn.ModuleList(Dense(inputs, shape) for inputs, shape in zip(widths, architecture.dense, strict=False))
@@ -68,7 +71,7 @@ class Encoder(nn.Module):
         for block in self.blocks:
             assert isinstance(block, Block)
             for projection in (block.attention.out, block.contract):
-                projection.weight.mul_(1 / math.sqrt(2 * len(self.blocks)))
+                projection.weight.mul_(1 / math.sqrt(2 * self.architecture.layers))
 
     def train_types(self) -> None:
         """Makes the second token type a weight like others; without pairs in one sequence, it would get no gradient."""
@@ -92,9 +95,17 @@ class Encoder(nn.Module):
         return normed
 
     def _through(self, blocks: range, layout: TokenLayout, states_TD: Tensor) -> Tensor:
+        layout = self.biased(layout)
         for block in blocks:
-            states_TD = self.blocks[block](states_TD, layout)
+            for _ in range(self.architecture.repeats[block]):
+                states_TD = self.blocks[block](states_TD, layout)
         return states_TD
+
+    def biased(self, layout: TokenLayout) -> TokenLayout:
+        """The layout with what its positions add to the scores of attention, computed once for all blocks."""
+        if not self.architecture.position_buckets:
+            return layout
+        return layout.with_bias(self.position_bias.table(layout.longest))
 
     def embed(self, layout: TokenLayout) -> Tensor:
         """The input of the first block, (T, D)."""
@@ -150,7 +161,8 @@ class Encoder(nn.Module):
 
     def embeddings(self) -> nn.Module:
         """Everything below the blocks."""
-        positions = [] if self.architecture.blocks.rotary else [self.positions]
+        positions: list[nn.Module] = [] if self.architecture.blocks.rotary else [self.positions]
+        positions += [self.position_bias] if self.architecture.position_buckets else []
         return nn.ModuleList([self.tokens, *positions, self.embedding_norm, self.widen, self.dropout])
 
     def pooling(self) -> nn.Module:

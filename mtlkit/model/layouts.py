@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
 
@@ -39,6 +40,15 @@ class TokenLayout(Protocol):
     @property
     def skip(self) -> int | Tensor:
         """Number of first tokens of each text that pooling excludes."""
+        ...
+
+    @property
+    def longest(self) -> int:
+        """The number of tokens of the longest text, L."""
+        ...
+
+    def with_bias(self, bias_HLL: Tensor) -> TokenLayout:
+        """The same layout with a bias of attention's scores: by head, place of a token, and place that it attends to."""
         ...
 
     def attend(self, qkv: Tensor, settings: AttentionSettings) -> Tensor:
@@ -73,11 +83,22 @@ class GroupedLayout:
         self.ids, self.positions, self.types = batch.ids, batch.positions, batch.types
         self.groups, self.sizes, self.skip = batch.groups, batch.sizes, batch.skip
         self.turns: dict[Rotary, Tensor] = {}  # shared by all layers
+        self.bias: Tensor | None = None
+
+    @property
+    def longest(self) -> int:
+        return max(length for _, length in self.groups)
+
+    def with_bias(self, bias_HLL: Tensor) -> GroupedLayout:
+        layout = copy(self)
+        layout.bias = bias_HLL
+        return layout
 
     def attend(self, qkv: Tensor, settings: AttentionSettings) -> Tensor:
         mixed = []
         for part, (texts, length) in zip(torch.split(self._turned(qkv, settings), self.sizes), self.groups, strict=True):
-            states = attended(*settings.split(part, texts, length), settings)
+            bias = None if self.bias is None else self.bias[:, :length, :length]
+            states = attended(*settings.split(part, texts, length), settings, bias)
             mixed.append(states.transpose(1, 2).flatten(2).flatten(0, 1))
         return mixed[0] if len(mixed) == 1 else torch.cat(mixed)
 
@@ -125,7 +146,7 @@ class VarlenLayout(GroupedLayout):
         return torch.from_numpy(np.cumsum([0, *self.lengths]).astype(np.int32)).to(self.ids.device, non_blocking=True)
 
     def attend(self, qkv: Tensor, settings: AttentionSettings) -> Tensor:
-        if qkv.dtype not in (torch.bfloat16, torch.float16):
+        if qkv.dtype not in (torch.bfloat16, torch.float16) or self.bias is not None:
             return super().attend(qkv, settings)
         from torch.nn.attention.varlen import varlen_attn
 
@@ -163,6 +184,14 @@ class PaddedLayout:
     mask: Tensor
     skip: int | Tensor = 0
     token_types: Tensor | None = None
+    bias: Tensor | None = None
+
+    @property
+    def longest(self) -> int:
+        return self.token_ids.shape[1]
+
+    def with_bias(self, bias_HLL: Tensor) -> PaddedLayout:
+        return replace(self, bias=bias_HLL)
 
     @property
     def ids(self) -> Tensor:
@@ -186,7 +215,10 @@ class PaddedLayout:
         if shared > 1:
             key, value = (states.repeat_interleave(shared, 1) for states in (key, value))
         seen = self.mask.bool()[:, None, None, :]
-        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=seen if limits is None else seen & limits)
+        seen = seen if limits is None else seen & limits
+        if self.bias is not None:
+            seen = self.bias[None].to(qkv.dtype).masked_fill(~seen, -math.inf)
+        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=seen)
         return mixed.transpose(1, 2).flatten(2).flatten(0, 1)
 
     def mean(self, states_TD: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from itertools import accumulate
 
 from mtlkit.config.architecture import Architecture, parse_head
 from mtlkit.config.pooling import WEIGHTED
@@ -28,11 +29,13 @@ def weight_names(
     names = [*second, "backbone.tokens.weight"]
     if not options.rotary:
         names.append("backbone.positions.weight")
+    if architecture.position_buckets:
+        names.append("backbone.position_bias.weight")
     if architecture.embedding_norm:
         names += linear("backbone.embedding_norm", options.norms_have_bias)
-    if architecture.token_dim != architecture.dim:
+    if architecture.widens:
         names += both("backbone.widen")
-    for block in range(architecture.layers):
+    for block in range(len(architecture.repeats)):
         names += block_weights(architecture, block)
     if architecture.norm == "pre":
         names += linear("backbone.norm", options.norms_have_bias)
@@ -98,6 +101,13 @@ def part_of(weight: str) -> str:
 def adapter_part(task: str) -> str:
     """The name of the adapter of a task, or of all under SHARED, as a part of a model."""
     return "adapter" if task == SHARED else f"adapter:{task}"
+
+
+def part_titles(architecture: Architecture) -> dict[str, str]:
+    """What to call the parts whose weights several layers share: `layers:0` is `layers:0-11` if it is the only one of 12."""
+    ends = accumulate(architecture.repeats)
+    runs = enumerate(zip(ends, architecture.repeats, strict=True))
+    return {f"layers:{block}": f"layers:{end - times}-{end - 1}" for block, (end, times) in runs if times != 1}
 
 
 def parts_of(weights: Iterable[str]) -> dict[str, list[str]]:

@@ -11,7 +11,7 @@ from mtlkit.config.commands.run_commands import InfoOptions
 from mtlkit.errors import IntegrityError, MtlkitError, UsageError
 from mtlkit.inference.find_model import HUB_ID, MINI, ModelRef, find_model, folder_not_found
 from mtlkit.model.description import ModelDescription, is_foreign, read_checkpoint
-from mtlkit.recipes.run_info.files import any_record, check_files, foreign_parts, other_files, record_name, run_parts
+from mtlkit.recipes.run_info.files import any_record, check_files, foreign_parts, other_files, record_name, run_parts, titled
 from mtlkit.recipes.run_info.lineage import lineage
 from mtlkit.report.run_facts import PartSize, RunFacts
 from mtlkit.runs.checkpoints import CheckpointManager
@@ -98,6 +98,7 @@ def model_of(folder: Path) -> tuple[ModelDescription | None, tuple[PartSize, ...
             parts = foreign_parts(folder, checkpoint.architecture) if checkpoint else ()
         elif not is_export(folder):
             parts = run_parts(folder)
+            parts = titled(parts, checkpoint.architecture) if checkpoint else parts
     except IntegrityError as error:
         problems.append(str(error))
     return checkpoint, parts, problems

@@ -47,7 +47,7 @@ def contrast_plan(plan: TrainPlan) -> TrainPlan:
 
 def heads_plan(plan: TrainPlan) -> TrainPlan:
     """The plan of the second phase."""
-    return replace(plan, freezing=parse_freeze(["backbone"], None, plan.freezing.weights, [], 0), adapter=None)
+    return replace(plan, freezing=parse_freeze(["backbone"], None, plan.freezing.weights, [], ()), adapter=None)
 
 
 def _options(plan: TrainPlan) -> TrainMtlOptions:

@@ -24,7 +24,7 @@ class EpochPlanned:
 
 @dataclass(frozen=True)
 class FeaturesCached:
-    """The outputs of frozen layers, of the whole backbone or below block `depth`, were computed once for `texts` texts.
+    """The outputs of frozen layers, of the whole backbone or of the lowest `depth` layers, were computed once for `texts` texts.
 
     They take `size` bytes. `folder` contains what does not fit in memory (None: all does; `partly`: some does); the outputs for
     `reused` texts were already there.

@@ -179,7 +179,9 @@ def make_features(
     if depth:
         cache = cache_hidden_states(model, encoded, plan.compute, folder, limit, depth)
         source = UpperBackbone(model, roles.mixed, device, stores_of_tasks(trained, cache.stores), depth)
-        return FeatureSetup(_in_micro_batches(source, plan, random), cache.event(texts=cache.texts, depth=depth))
+        return FeatureSetup(
+            _in_micro_batches(source, plan, random), cache.event(texts=cache.texts, depth=sum(model.architecture.repeats[:depth]))
+        )
     return FeatureSetup(_in_micro_batches(WholeBackbone(model, roles.mixed, device), plan, random))
 
 

@@ -13,6 +13,7 @@ from safetensors.numpy import load_file
 from torch import nn
 
 from mtlkit.config.architecture import Architecture
+from mtlkit.config.pooling import DenseShape
 from mtlkit.data.sources import sample_source
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import UsageError
@@ -33,6 +34,9 @@ SHAPES = {
     "causal": {**OURS, "attention": "causal"},
     "bert": BERT,
     "electra": {**BERT, "embedding_dim": 16},
+    "albert": {**BERT, "embedding_dim": 32, "layers": 7, "layer_groups": 3},
+    "mpnet": {**BERT, "position_buckets": 32},
+    "max of wide vectors": {**BERT, "pooling": "max+mean", "dense": (DenseShape(24),)},
     "first token": {**BERT, "pooling": "first"},
     "weighted": {**OURS, "pooling": "weighted"},
     "tanh": {**OURS, "activation": "gelu_tanh"},
@@ -87,7 +91,7 @@ def test_packed_states_at_a_block_are_those_of_the_encoder(
     torch.testing.assert_close(found, encode_hidden_states(model, encoded, CPU, depth, 300), atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("shape", ["bidirectional", "causal", "bert", "electra", "weighted", "tanh"])
+@pytest.mark.parametrize("shape", ["bidirectional", "causal", "bert", "electra", "mpnet", "albert", "weighted", "tanh"])
 def test_bytes_are_close_to_fp32(shape: str, text_encoder: TextEncoder, texts: list[str]) -> None:
     encoder = make(shape, text_encoder)
     exact = vectors(pack(encoder), text_encoder, texts)
@@ -97,7 +101,7 @@ def test_bytes_are_close_to_fp32(shape: str, text_encoder: TextEncoder, texts: l
     assert np.abs(exact - rough).max() > 1e-6  # it is another arithmetic
 
 
-@pytest.mark.parametrize("shape", ["bert", "weighted"])
+@pytest.mark.parametrize("shape", ["bert", "mpnet", "weighted"])
 @pytest.mark.parametrize("form", ["packed", "bytes"])
 def test_a_text_has_the_same_vector_in_any_batch(form: str, shape: str, text_encoder: TextEncoder, texts: list[str]) -> None:
     encoder = make(shape, text_encoder)

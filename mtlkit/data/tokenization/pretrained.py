@@ -18,10 +18,12 @@ from mtlkit.errors import IntegrityError
 FILE = "tokenizer.json"
 VOCABULARIES: dict[TokenizerKind, tuple[str, ...]] = {
     "bert": ("vocab.txt",),
+    "mpnet": ("vocab.txt",),
     "roberta": ("vocab.json", "merges.txt"),
     "gpt2": ("vocab.json", "merges.txt"),
 }
-UNKNOWN_OF_XLM = 3  # the id of unknown tokens in XLMRobertaTokenizer, whatever the file says
+UNKNOWN_OF_XLM, UNKNOWN_OF_ALBERT = 3, 1  # the ids of unknown tokens in these classes, whatever the file says
+TYPED = ("bert", "albert")  # in a pair, the tokens of the second text are of another type
 
 
 def build_tokenizer(settings: TokenizerSettings) -> Tokenizer:
@@ -35,7 +37,7 @@ def build_tokenizer(settings: TokenizerSettings) -> Tokenizer:
         if settings.kind in ENDS:
             ends = [(contents[role], tokenizer.token_to_id(contents[role])) for role in ENDS[settings.kind]]
             (first, _), (last, _) = ends
-            pair = [first, "$A", last, "$B:1", f"{last}:1"] if settings.kind == "bert" else [first, "$A", last, last, "$B", last]
+            pair = [first, "$A", last, "$B:1", f"{last}:1"] if settings.kind in TYPED else [first, "$A", last, last, "$B", last]
             tokenizer.post_processor = processors.TemplateProcessing(single=[first, "$A", last], pair=pair, special_tokens=ends)
         if settings.lower_first:
             _lower_first(tokenizer)
@@ -146,7 +148,7 @@ def _metaspace(settings: TokenizerSettings, loaded: Tokenizer) -> Tokenizer:
     model = _model(settings, loaded, models.Unigram)
     state = json.loads(model.__getstate__())
     pieces = [piece for piece, _ in state["vocab"]]
-    unknown = UNKNOWN_OF_XLM
+    unknown = UNKNOWN_OF_ALBERT if settings.kind == "albert" else UNKNOWN_OF_XLM
     if settings.kind == "camembert":
         name = settings.named["unk_token"].content
         unknown = pieces.index(name) if name in pieces else 0
@@ -154,13 +156,23 @@ def _metaspace(settings: TokenizerSettings, loaded: Tokenizer) -> Tokenizer:
         model = models.Unigram([(piece, score) for piece, score in state["vocab"]], unknown, False)
     tokenizer = Tokenizer(model)
     charsmap = _charsmap(json.loads(loaded.normalizer.__getstate__())) if loaded.normalizer is not None else None
+    steps: list[Any] = _albert_steps(settings) if settings.kind == "albert" else []
     if charsmap is not None:
-        tokenizer.normalizer = normalizers.Precompiled(base64.b64decode(charsmap))
+        steps.append(normalizers.Precompiled(base64.b64decode(charsmap)))
+    if steps:
+        tokenizer.normalizer = steps[0] if len(steps) == 1 else normalizers.Sequence(steps)
     scheme = "never" if settings.add_prefix_space is False else "always"
     spaces = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme=scheme)
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), spaces])
     tokenizer.decoder = decoders.Metaspace(replacement="▁", prepend_scheme=scheme)
     return tokenizer
+
+
+def _albert_steps(settings: TokenizerSettings) -> list[Any]:
+    """What ALBERT does to a text before the character map."""
+    accents = [] if settings.keep_accents else [normalizers.NFKD(), normalizers.StripAccents()]
+    lower = [normalizers.Lowercase()] if settings.do_lower_case else []
+    return [normalizers.Replace("``", '"'), normalizers.Replace("''", '"'), *accents, *lower]
 
 
 def _charsmap(normalizer: Mapping[str, Any]) -> str | None:
@@ -182,13 +194,17 @@ def _model(settings: TokenizerSettings, loaded: Tokenizer, expected: type[Any]) 
 Build = Callable[[TokenizerSettings, Tokenizer], Tokenizer]
 BUILDERS: dict[TokenizerKind, Build] = {
     "bert": _bert,
+    "mpnet": _bert,
     "roberta": _byte_level,
     "gpt2": _byte_level,
     "xlm-roberta": _metaspace,
     "camembert": _metaspace,
+    "albert": _metaspace,
 }
 ENDS: dict[TokenizerKind, tuple[str, str]] = {  # tokens before and after a text; for other kinds they are in tokenizer.json
     "bert": ("cls_token", "sep_token"),
+    "mpnet": ("cls_token", "sep_token"),
+    "albert": ("cls_token", "sep_token"),
     "roberta": ("cls_token", "sep_token"),
     "xlm-roberta": ("bos_token", "eos_token"),
     "camembert": ("bos_token", "eos_token"),

@@ -111,7 +111,7 @@ MODULE_KEYS: Mapping[str, Keys] = {  # by kind of module, except the transformer
 TOKENIZER_KEYS: Keys = {
     "*_token": KnownSetting("obeyed"),  # special tokens specific to a model
     "fast_tokenizer_files": refused("another tokenizer.json for some versions of transformers", []),
-    **keys("obeyed", "do_lower_case strip_accents tokenize_chinese_chars add_prefix_space"),
+    **keys("obeyed", "do_lower_case strip_accents tokenize_chinese_chars keep_accents add_prefix_space"),
     **keys("obeyed", "model_max_length max_len truncation_side tokenizer_class split_special_tokens added_tokens_decoder"),
     **keys("obeyed", "bos_token eos_token unk_token sep_token pad_token cls_token mask_token"),
     **keys("obeyed", "additional_special_tokens extra_special_tokens model_specific_special_tokens"),
@@ -119,7 +119,9 @@ TOKENIZER_KEYS: Keys = {
     **keys("harmless", "never_split do_basic_tokenize errors legacy chat_template processor_class backend is_local"),
     **keys("harmless", "padding pad_to_multiple_of pad_token_type_id auto_map use_fast"),
     **keys("harmless", "max_length stride truncation truncation_strategy clean_up_tokenization_spaces sp_model_kwargs"),
-    **keys("harmless", "trim_offsets local_files_only verbose token_type_ids_pattern init_inputs return_token_type_ids"),
+    **keys(
+        "harmless", "trim_offsets remove_space local_files_only verbose token_type_ids_pattern init_inputs return_token_type_ids"
+    ),
     "padding_side": PADDING_SIDE,
     "model_input_names": KnownSetting("noted", ALONE, needed="attention_mask"),  # without a mask, padding is read as text
 }
@@ -164,6 +166,7 @@ CONFIG_KEYS: Keys = {
     "layer_norm_type": refused("norms of another kind", "layer_norm"),
     "pack_qkv": refused("weights under other names", True),
     **dict.fromkeys(("logn_attention_scale", "logn_attention_clip1"), refused("scores scaled by the length of the text", False)),
+    **keys("harmless", "classifier_dropout_prob down_scale_factor gap_size net_structure_type num_memory_blocks"),  # of ALBERT
     "torch_dtype": IN_FLOAT32,
     "dtype": IN_FLOAT32,
     "pruned_heads": refused("fewer attention heads in some blocks", {}, []),

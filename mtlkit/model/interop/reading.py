@@ -47,8 +47,8 @@ def read_foreign(folder: Path, *, classifier: bool = True) -> tuple[MultiTaskMod
     head = read_classifier(folder) if classifier else None
     theirs = _weights(modules.folder, family)
     try:
-        if checkpoint.architecture.layers > len(theirs):  # checked before the layers are built
-            raise ValueError(f"{checkpoint.architecture.layers} blocks where there are {len(theirs)} weights")
+        if len(checkpoint.architecture.repeats) > len(theirs):  # checked before the layers are built
+            raise ValueError(f"{len(checkpoint.architecture.repeats)} blocks where there are {len(theirs)} weights")
         with torch.device("meta"), Uninitialised():
             encoder = Encoder(checkpoint.architecture)
         shapes = {name: weight.shape for name, weight in encoder.state_dict().items() if in_transformer(name)}
@@ -147,7 +147,7 @@ def _architecture(config: Mapping[str, Any], family: Family, modules: SentenceTr
         dim, heads = values["dim"], values["heads"]
         if type(dim) is type(heads) is int and heads > 0 and dim % heads:
             raise ValueError(f"{family.keys['dim']} {dim} is not a multiple of {family.keys['heads']} {heads}")
-        if values.get("embedding_dim") == values["dim"]:
+        if values.get("embedding_dim") == values["dim"] and not family.always_widens:
             del values["embedding_dim"]
         ours = {
             "attention": "causal" if family.causal else "bidirectional",

@@ -33,6 +33,8 @@ CLASSES: Mapping[str, TokenizerKind] = {  # without the suffix "Tokenizer" or "T
     "GPT2": "gpt2",
     "XLMRoberta": "xlm-roberta",
     "Camembert": "camembert",
+    "MPNet": "mpnet",
+    "Albert": "albert",
 }
 BERT_ROLES = {"unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]", "mask_token": "[MASK]"}
 ROBERTA_ROLES = {
@@ -50,10 +52,12 @@ DEFAULT_ROLES: Mapping[TokenizerKind, Mapping[str, str]] = {
     "roberta": ROBERTA_ROLES,
     "xlm-roberta": ROBERTA_ROLES,
     "camembert": ROBERTA_ROLES,
+    "albert": {**BERT_ROLES, "bos_token": "[CLS]", "eos_token": "[SEP]", "unk_token": "<unk>", "pad_token": "<pad>"},
+    "mpnet": {**ROBERTA_ROLES, "unk_token": "[UNK]"},
     "gpt2": dict.fromkeys(("unk_token", "bos_token", "eos_token"), "<|endoftext|>"),
 }
 CAMEMBERT_EXTRA = ("<s>NOTUSED", "</s>NOTUSED", "<unk>NOTUSED")
-SWITCHES = ("do_lower_case", "strip_accents", "tokenize_chinese_chars", "add_prefix_space")
+SWITCHES = ("do_lower_case", "strip_accents", "tokenize_chinese_chars", "keep_accents", "add_prefix_space")
 
 
 def read_tokenizer_settings(folder: Path, *, bare: bool = False) -> TokenizerSettings:
@@ -111,7 +115,7 @@ def _class(folder: Path, values: Mapping[str, Any]) -> tuple[str, TokenizerKind]
 def _default_roles(kind: TokenizerKind) -> dict[str, SpecialToken]:
     """The default special tokens of a class."""
     names = DEFAULT_ROLES[kind]
-    mask_takes_space = kind == "camembert"
+    mask_takes_space = kind in ("camembert", "mpnet")
     return {role: SpecialToken(names[role], lstrip=mask_takes_space and role == "mask_token") for role in ROLES if role in names}
 
 

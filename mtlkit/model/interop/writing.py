@@ -67,8 +67,13 @@ def family_for(architecture: Architecture) -> Family:
             and architecture.activation != "gelu",
             f"{family.model_class} has other norms at the embeddings": architecture.embedding_norm
             != ("embedding_norm" in family.names),
-            f"{family.model_class} has embeddings as wide as its blocks": architecture.token_dim != architecture.dim
-            and "widen" not in family.names,
+            f"{family.model_class} has {'a' if architecture.position_buckets == 0 else 'no'} relative position bias": bool(
+                architecture.position_buckets
+            )
+            != ("position_bias" in family.names),
+            f"{family.model_class} has embeddings as wide as its blocks": architecture.widens and "widen" not in family.names,
+            f"each layer of {family.model_class} has weights of its own": architecture.layer_groups is not None
+            and "layer_groups" not in family.keys,
             f"{family.model_class} has other blocks": family.read_options(_keys(family, architecture)) != architecture.blocks,
         }
     wrong = [reason for reason, holds in reasons.items() if holds]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -13,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from mtlkit.config.architecture import Architecture
 from mtlkit.errors import IntegrityError
 from mtlkit.model.description import HEAD_WEIGHTS
-from mtlkit.model.weight_names import SCALE, level, part_of, parts_of, weight_names
+from mtlkit.model.weight_names import SCALE, level, part_of, part_titles, parts_of, weight_names
 from mtlkit.report.run_facts import FileFacts, PartSize
 from mtlkit.runs.record import CHECKPOINTS, EXPORT_RECORD, RECORD, WEIGHTS, RunRecord, diagnose, file_digest, read_record
 
@@ -88,10 +89,18 @@ def foreign_parts(folder: Path, architecture: Architecture) -> tuple[PartSize, .
         named[f"{part_of(ours[name])} {name}" if name in ours else f"{UNUSED} {name}"] = shape
     if (folder / HEAD_WEIGHTS).is_file():
         named |= {f"head:{name.split('.')[0]} {name}": shape for name, shape in shapes_of(folder / HEAD_WEIGHTS).items()}
+    for path in sorted(folder.glob(f"*_Dense/{WEIGHTS}")):
+        named |= {f"pooling {path.parent.name}.{name}": shape for name, shape in shapes_of(path).items()}
     names_by_part: dict[str, list[str]] = {}
     for name in named:
         names_by_part.setdefault(name.split(" ")[0], []).append(name)
-    return tuple(_sized(names_by_part, named))
+    return titled(_sized(names_by_part, named), architecture)
+
+
+def titled(parts: Iterable[PartSize], architecture: Architecture) -> tuple[PartSize, ...]:
+    """The parts by the names that --freeze takes, also where layers share their weights."""
+    titles = part_titles(architecture)
+    return tuple(replace(part, name=titles.get(part.name, part.name)) for part in parts)
 
 
 def sizes(shapes: Shapes) -> list[PartSize]:

@@ -41,13 +41,14 @@ def parameters_of(architecture: Architecture) -> int:
     attention = 4 * dim * dim + 4 * dim
     mlp = 2 * dim * architecture.mlp_dim + architecture.mlp_dim + dim
     embeddings = (architecture.vocab_size + architecture.max_length) * narrow
+    embeddings += architecture.position_buckets * architecture.heads
     embeddings += 2 * narrow if architecture.embedding_norm else 0
-    embeddings += (narrow + 1) * dim if narrow != dim else 0
+    embeddings += (narrow + 1) * dim if architecture.widens else 0
     pooling = 2 * dim if architecture.norm == "pre" else 0
     pooling += architecture.vocab_size if architecture.pooling == WEIGHTED else 0
     inputs = [architecture.pooled_dim, *(shape.width for shape in architecture.dense)]
     pooling += sum((below + shape.bias) * shape.width for below, shape in zip(inputs, architecture.dense, strict=False))
-    return embeddings + architecture.layers * (attention + mlp + 4 * dim) + pooling
+    return embeddings + len(architecture.repeats) * (attention + mlp + 4 * dim) + pooling
 
 
 def machine_memory() -> int | None:

@@ -10,7 +10,7 @@ from itertools import takewhile
 from torch import Tensor
 
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.model.weight_names import part_of, parts_of
+from mtlkit.model.weight_names import part_of, part_titles, parts_of
 from mtlkit.training.events import Part
 from mtlkit.training.freezing.rules import FreezeRules, prefix_of
 
@@ -106,9 +106,10 @@ class FreezeProof:
         """
         after = self._digests() if final else {}
         sizes = {name: weight.numel() for name, weight in self.model.named_parameters()}
+        titles = part_titles(self.model.architecture)
         return tuple(
             Part(
-                part,
+                titles.get(part, part),
                 sum(sizes[name] for name in weights),
                 sum(sizes[name] for name in weights if name not in frozen),
                 self.before.get(part),

@@ -19,9 +19,10 @@ UNFREEZE = re.compile(f"top-down(?::every={NUMBER})?")
 
 
 def parse_freeze(
-    items: Iterable[str], unfreeze: str | None, weights: Sequence[str], heads: Sequence[str], layers: int
+    items: Iterable[str], unfreeze: str | None, weights: Sequence[str], heads: Sequence[str], repeats: Sequence[int]
 ) -> FreezeRules:
     """Parses items such as `["backbone", "-layers:3@until=epoch:2,head:topic"]` and `"top-down:every=1"` into rules for a model.
+    `repeats`: how often each of its blocks runs.
 
     Raises UsageError for an item that matches nothing.
     """
@@ -29,9 +30,9 @@ def parse_freeze(
     chosen = [name for name in names if name != "none"]
     if chosen and "none" in names:
         raise UsageError(f"--freeze none and --freeze {chosen[0]} contradict each other; remove one of them")
-    parts = ModelParts(weights, heads, layers)
+    parts = ModelParts(weights, heads, repeats)
     rules = tuple(_rule(name, parts) for name in chosen)
-    return FreezeRules((*_unfreezing(unfreeze, layers), *rules), tuple(weights))
+    return FreezeRules((*_unfreezing(unfreeze, len(repeats)), *rules), tuple(weights))
 
 
 def _split(item: str) -> list[str]:
@@ -65,7 +66,7 @@ def _pattern(item: str, written: str, parts: ModelParts) -> re.Pattern[str]:
     return pattern
 
 
-def _unfreezing(text: str | None, layers: int) -> Iterator[FreezeRule]:
+def _unfreezing(text: str | None, number: int) -> Iterator[FreezeRule]:
     """Gradual unfreezing (Howard & Ruder 2018): first only the heads train, then one more block at a time, from the top down."""
     if text is None:
         return
@@ -73,5 +74,5 @@ def _unfreezing(text: str | None, layers: int) -> Iterator[FreezeRule]:
     every = int(match[1] or 1) if match else 0
     if not every:
         raise UsageError(f"--unfreeze {shorten(text)}: write top-down, or top-down:every=N with N epochs between two blocks")
-    for stage, pattern in enumerate([POOLING, *(blocks([block]) for block in reversed(range(layers))), EMBEDDINGS]):
+    for stage, pattern in enumerate([POOLING, *(blocks([block]) for block in reversed(range(number))), EMBEDDINGS]):
         yield FreezeRule(f"--unfreeze {text}", pattern, True, FreezeEnd("epoch", every * max(1, stage)))

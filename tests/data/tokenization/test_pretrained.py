@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from peers import BYTES, WORDPIECE, peer_tokenizer, transformers
+from peers import BYTES, MPNET, WORDPIECE, peer_tokenizer, transformers
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
 from mtlkit.config.architecture import Encoding
@@ -34,13 +34,14 @@ TEXTS = [
 ]
 
 
-def unigram() -> Tokenizer:
+def unigram(special: list[str] = BYTES) -> Tokenizer:
     tokenizer = Tokenizer(models.Unigram())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
-    trainer = trainers.UnigramTrainer(vocab_size=90, special_tokens=BYTES, unk_token="<unk>", show_progress=False)
+    trainer = trainers.UnigramTrainer(vocab_size=90, special_tokens=special, unk_token="<unk>", show_progress=False)
     tokenizer.train_from_iterator(LEARNED, trainer)
-    ends = [("<s>", 0), ("</s>", 2)]
-    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=ends)
+    first, last = (special[0], special[2]) if special is BYTES else (special[2], special[3])
+    ends = [(token, special.index(token)) for token in (first, last)]
+    tokenizer.post_processor = processors.TemplateProcessing(single=f"{first} $A {last}", special_tokens=ends)
     return tokenizer
 
 
@@ -50,7 +51,10 @@ BASES: dict[str, Callable[[], Tokenizer]] = {
     "gpt2": lambda: peer_tokenizer(LEARNED, BYTES),
     "xlm-roberta": unigram,
     "camembert": unigram,
+    "albert": lambda: unigram(ALBERT),
+    "mpnet": lambda: peer_tokenizer(LEARNED, MPNET),
 }
+ALBERT = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"]
 TOKEN = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
 CASED = {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "strip_accents": None, "lowercase": False}
 DOCUMENT = {"content": "[DOC]", **TOKEN}
@@ -99,6 +103,11 @@ CASES: dict[str, Case] = {
     "sentence pieces, the file as it stands": ("xlm-roberta", {"normalizer": {"type": "NFKC"}}, FAST, {}, {}),
     "a BERT with sentence pieces": ("xlm-roberta", {}, {"tokenizer_class": "XLMRobertaTokenizer"}, {}, {}),
     "camembert": ("camembert", {}, {}, {}, {}),
+    "albert": ("albert", {}, {}, {}, {}),
+    "albert, as written": ("albert", {}, {"do_lower_case": False, "keep_accents": True, "add_prefix_space": False}, {}, {}),
+    "albert, another normalizer in the file": ("albert", {"normalizer": {"type": "NFKC"}}, {"unk_token": "[MASK]"}, {}, {}),
+    "mpnet": ("mpnet", {}, {}, {}, {}),
+    "mpnet, cased": ("mpnet", {}, {"do_lower_case": False, "strip_accents": True, "mask_token": "[MASK]"}, {}, {}),
     "camembert's mask": ("camembert", {}, {"mask_token": "<mask>", "add_prefix_space": False}, {}, {}),
 }
 

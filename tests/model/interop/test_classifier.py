@@ -20,7 +20,7 @@ from mtlkit.recipes.export import export
 
 LABELS = ("no", "maybe", "yes")
 PAIRS = [(SENTENCES[0], SENTENCES[1]), ("one", f"{SENTENCES[2]} {SENTENCES[3]}"), ("", SENTENCES[4])]
-TOKENIZERS = {"bert": "Bert", "roberta": "Roberta", "distilbert": "DistilBert", "electra": "Electra"}
+TOKENIZERS = {"bert": "Bert", "roberta": "Roberta", "distilbert": "DistilBert", "electra": "Electra", "mpnet": "MPNet"}
 
 
 def write_classifier(folder: Path, kind: str = "bert", labels: tuple[str, ...] = LABELS, **settings: Any) -> Any:

@@ -97,6 +97,14 @@ def test_a_key_that_changes_what_is_computed_is_refused(change: dict[str, Any], 
         load(tmp_path)
 
 
+@pytest.mark.parametrize("change", [{"pad_token_id": 0}, {"relative_attention_num_buckets": 64}])
+def test_what_mpnet_computes_whatever_its_config_says_is_refused(change: dict[str, int], tmp_path: Path) -> None:
+    write_peer("mpnet", tmp_path, TEXTS * 10)
+    without(tmp_path / "config.json", **change)
+    with pytest.raises(IntegrityError, match=rf"mpnet with {next(iter(change))} .* is not supported, only with"):
+        describe_foreign(tmp_path)
+
+
 def test_deeply_nested_json_is_refused(tmp_path: Path) -> None:
     write_peer("bert", tmp_path, TEXTS * 10)
     (tmp_path / "config.json").write_text('{"a": ' * 100_000)

@@ -17,7 +17,7 @@ PARTS = ["backbone", "head:topic", "head:sentiment"]
 
 
 def parse(*items: str, unfreeze: str | None = None) -> FreezeRules:
-    return parse_freeze(items, unfreeze, WEIGHTS, list(HEADS), 3)
+    return parse_freeze(items, unfreeze, WEIGHTS, list(HEADS), (1, 1, 1))
 
 
 def test_everything_frozen_is_refused_and_what_could_train_is_named() -> None:  # fault 39

@@ -6,7 +6,7 @@ import pytest
 
 from mtlkit.config.architecture import Architecture
 from mtlkit.errors import UsageError
-from mtlkit.model.weight_names import parts_of, weight_names
+from mtlkit.model.weight_names import part_titles, parts_of, weight_names
 from mtlkit.training.freezing.parse import parse_freeze
 from mtlkit.training.freezing.rules import FreezeRules
 
@@ -15,7 +15,7 @@ WEIGHTS = weight_names(Architecture(300, 3, 32, 2, 64), HEADS)
 
 
 def parse(*items: str, unfreeze: str | None = None) -> FreezeRules:
-    return parse_freeze(items, unfreeze, WEIGHTS, list(HEADS), 3)
+    return parse_freeze(items, unfreeze, WEIGHTS, list(HEADS), (1, 1, 1))
 
 
 def whole_parts(weights: frozenset[str]) -> set[str]:
@@ -129,18 +129,49 @@ def test_an_unknown_order_of_unfreezing_is_refused(text: str) -> None:
 )
 def test_nonsense_is_refused_in_one_short_line(item: str) -> None:
     with pytest.raises(UsageError) as caught:
-        parse_freeze([item], None, ["backbone.norm.weight"], ["topic"], 2)
+        parse_freeze([item], None, ["backbone.norm.weight"], ["topic"], (1, 1))
     assert len(str(caught.value)) < 400
 
 
 def test_a_deeply_nested_pattern_is_refused() -> None:
     with pytest.raises(UsageError, match="nested too deeply"):
-        parse_freeze(["re:" + "(" * 5000 + ")" * 5000], None, ["backbone.norm.weight"], ["topic"], 2)
+        parse_freeze(["re:" + "(" * 5000 + ")" * 5000], None, ["backbone.norm.weight"], ["topic"], (1, 1))
 
 
 def test_pooling_is_a_part_where_it_has_parameters() -> None:
     weights = ["backbone.tokens.weight", "backbone.norm.weight", "backbone.token_weights", "heads.topic.layers.1.weight"]
-    freezing = parse_freeze(["pooling"], None, weights, ["topic"], 0)
+    freezing = parse_freeze(["pooling"], None, weights, ["topic"], ())
     assert freezing.always == {"backbone.norm.weight", "backbone.token_weights"}
     with pytest.raises(UsageError, match="the pooling of this model has no parameters"):
-        parse_freeze(["pooling"], None, weights[:1], ["topic"], 0)
+        parse_freeze(["pooling"], None, weights[:1], ["topic"], ())
+
+
+SHARED = Architecture(100, 5, 16, 2, 16, layer_groups=2)  # layers 0 to 2, and 3 and 4
+
+
+@pytest.mark.parametrize(("item", "block"), [("layers:0-2", 0), ("layers:3-4", 1)])
+def test_layers_that_share_weights_are_frozen_together(item: str, block: int) -> None:
+    names = weight_names(SHARED, {})
+    frozen = parse_freeze([item], None, names, [], SHARED.repeats).always
+    assert frozen == {name for name in names if name.startswith(f"backbone.blocks.{block}.")}
+    assert part_titles(SHARED)[f"layers:{block}"] == item
+
+
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        ("layers:0", "layers 0 to 2 of this model share their weights; write layers:0-2"),
+        ("layers:1-2", "layers 0 to 2 of this model share their weights; write layers:0-2"),
+        ("layers:2-4", "layers 0 to 2 of this model share their weights; write layers:0-2"),
+        ("layers:0-3", "layers 3 to 4 of this model share their weights; write layers:3-4"),
+        ("layers:3-5", "no such layers; the model has 0 to 4"),
+    ],
+)
+def test_a_part_of_them_is_refused(item: str, message: str) -> None:
+    with pytest.raises(UsageError, match=f"--freeze {item}: {message}"):
+        parse_freeze([item], None, weight_names(SHARED, {}), [], SHARED.repeats)
+
+
+def test_they_thaw_together() -> None:
+    rules = parse_freeze([], "top-down", weight_names(SHARED, {}), [], SHARED.repeats).rules
+    assert [str(rule.until) for rule in rules] == ["epoch 1", "epoch 1", "epoch 2", "epoch 3"]

@@ -13,7 +13,7 @@ PARTS = ["backbone", "head:topic", "head:sentiment"]
 
 
 def parse(*items: str, unfreeze: str | None = None) -> FreezeRules:
-    return parse_freeze(items, unfreeze, WEIGHTS, list(HEADS), 3)
+    return parse_freeze(items, unfreeze, WEIGHTS, list(HEADS), (1, 1, 1))
 
 
 def whole_parts(weights: frozenset[str]) -> set[str]:

@@ -26,7 +26,7 @@ def mixed(rows: int, schedule: str = "round-robin") -> TaskMixture:
 
 @pytest.fixture
 def plan() -> TrainPlan:
-    freezing = parse_freeze(["none"], None, ["backbone.tokens.weight"], ["topic", "mood"], 1)
+    freezing = parse_freeze(["none"], None, ["backbone.tokens.weight"], ["topic", "mood"], (1,))
     return TrainPlan(options=TrainMtlOptions(min_steps=60), compute=choose_compute("cpu", "fp32"), freezing=freezing)
 
 

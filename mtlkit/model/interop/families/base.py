@@ -53,6 +53,7 @@ class Family:
     pre_norm        layer norms come before attention and MLP
     causal          each token attends only to earlier ones
     native          our own models are exported as this family (one causal, one bidirectional)
+    always_widens   a linear layer follows the embeddings, even if these are as wide as hidden states
     unused          their layers that no vector depends on, with the shape of the weight; if a file lacks them, transformers
                     warns and initialises them randomly
     tokenizer       the default tokenizer class, without the suffix "Tokenizer"
@@ -90,6 +91,7 @@ class Family:
     pre_norm: bool = False
     causal: bool = False
     native: bool = False
+    always_widens: bool = False
     unused: Mapping[str, Callable[[Architecture], Shape]] = field(default_factory=dict)
     language_model: tuple[str, str] = ("", "")
     classifier: tuple[str, ...] = ()

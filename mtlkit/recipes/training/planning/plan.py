@@ -66,14 +66,14 @@ def make_plan(options: Options, spec: CommandSpec, init: str | None) -> TrainPla
     check_size(architecture, list(fresh.values()), fresh=start is None)
     joint = any(pair_head_of(parse_source(source)[1]) == "joint" for source in sources.values())
     joint = joint or any(task.joint for task in (described.tasks if described else ()))
-    adapter = plan_adapter(options, architecture.layers)
+    adapter = plan_adapter(options, len(architecture.repeats))
     heads, frozen = list(known | fresh), frozen_items(options)
     weights = weight_names(architecture, known | fresh, joint=joint)
-    freezing = parse_freeze(frozen, options.unfreeze, weights, heads, architecture.layers)
+    freezing = parse_freeze(frozen, options.unfreeze, weights, heads, architecture.repeats)
     trained = [name for name in sources if not freezing.keeps(f"head:{name}")]
     if adapters := adapters_of(options, adapter, start, described, trained):
         weights = weight_names(architecture, known | fresh, joint=joint, adapters=adapters)
-        freezing = parse_freeze(frozen, options.unfreeze, weights, heads, architecture.layers)
+        freezing = parse_freeze(frozen, options.unfreeze, weights, heads, architecture.repeats)
     check_frozen(options, freezing)
     watched: dict[str, str] = {}
     rehearsed: dict[str, Fraction] = {}
@@ -97,7 +97,7 @@ def make_plan(options: Options, spec: CommandSpec, init: str | None) -> TrainPla
     )
     check_continual(plan, known)
     _check_output(plan, options.out or options.runs / spec.folder)
-    _check_freezing(plan, known, weights, architecture.layers)
+    _check_freezing(plan, known, weights, architecture.repeats)
     if isinstance(options, TrainSentenceOptions):
         check_objective(options, start, freezing, architecture.vector_dim)
     check_mixture(plan, trained)
@@ -141,12 +141,12 @@ def _check_output(plan: TrainPlan, out: Path) -> None:
         raise UsageError(f"--keep-state has no use where the run replaces {plan.start}, from which it starts; name another --out")
 
 
-def _check_freezing(plan: TrainPlan, known: Collection[str], weights: Collection[str], layers: int) -> None:
+def _check_freezing(plan: TrainPlan, known: Collection[str], weights: Collection[str], repeats: Sequence[int]) -> None:
     options, freezing = plan.options, plan.freezing
     if options.cache_prefix and not prefix_depth(weights, freezing.always):
         raise UsageError(
             "--cache-prefix caches the outputs of frozen lower blocks, and none stay frozen together with the embeddings; "
-            f"give --freeze embeddings,layers:0-{max(0, layers // 2 - 1)}, or remove it"
+            f"give --freeze embeddings,layers:0-{sum(repeats[: max(1, len(repeats) // 2)]) - 1}, or remove it"
         )
     if options.objective == "classify":
         learned = {"backbone", *(f"head:{name}" for name in known)}

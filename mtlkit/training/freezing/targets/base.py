@@ -12,11 +12,16 @@ from mtlkit.config.registries.methods import Method
 
 @dataclass(frozen=True)
 class ModelParts:
-    """What targets refer to in a model: names of weights, names of heads, number of layers."""
+    """What targets refer to in a model: names of weights, names of heads, and how often each block runs: once for each of the
+    layers that share its weights."""
 
     weights: Sequence[str]
     heads: Sequence[str]
-    layers: int
+    repeats: Sequence[int]
+
+    @property
+    def layers(self) -> int:
+        return sum(self.repeats)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ import re
 from mtlkit.config.registries.freeze_targets import FREEZE_TARGETS
 from mtlkit.training.freezing.targets.base import FreezeTarget, ModelParts
 
-EMBEDDINGS = re.compile(r"backbone\.(tokens|positions|embedding_norm|widen)\.")
+EMBEDDINGS = re.compile(r"backbone\.(tokens|positions|position_bias|embedding_norm|widen)\.")
 POOLING = re.compile(r"backbone\.(norm\.|dense\.|token_weights$)")
 
 

@@ -35,7 +35,7 @@ NEW = {"stars": "stars.csv"}
 
 def freezing(*items: str) -> FreezeRules:
     weights = ["backbone.tokens.weight", *(name for head in ("kind", "state", "stars") for name in head_weights(head, "linear"))]
-    return parse_freeze(items, None, weights, ["kind", "state", "stars"], 0)
+    return parse_freeze(items, None, weights, ["kind", "state", "stars"], ())
 
 
 def checked(runs: Path, *items: str, sources: dict[str, str] = NEW, found: bool = True, **asked: Any) -> Any:
