@@ -32,15 +32,16 @@ def label_words(folder: str, model: Any, text: str) -> tuple[list[tuple[int, int
     weights = load_file(Path(folder) / "heads.safetensors")
     prompt = model.prompts.get(model.default_prompt_name, "")
     tokens = model.tokenizer(prompt + text, truncation=True, return_offsets_mapping=True, return_tensors="pt")
-    places = tokens.pop("offset_mapping")[0] - len(prompt)
+    places = (tokens.pop("offset_mapping")[0] - len(prompt)).clamp(min=0).tolist()
     words, rows, before = [], [], 0
     for match in re.finditer(heads["words"], text):
         start, end = match.span()
-        for row, (first, last) in enumerate(places.clamp(min=0).tolist()):
-            if before <= first < min(last, end) and last >= start:  # the first token of the word, or of the blank before it
-                words.append((start, end))
-                rows.append(row)
-                break
+        near = [(row, *place) for row, place in enumerate(places) if place[0] < min(place[1], end) and place[1] >= start]
+        own = [row for row, first, _ in near if first >= before]  # the first one may be of the blank before the word
+        own = own or [row for row, _, last in near if last > start]  # a token of the word before, too
+        if own:
+            words.append((start, end))
+            rows.append(own[0])
         before = end
     labels = {}
     with torch.no_grad():

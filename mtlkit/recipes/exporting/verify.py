@@ -121,6 +121,10 @@ def largest_difference(
 
     Raises IntegrityError that names the output if it is above `tolerance`.
     """
+    for name, output in ours.items():
+        if theirs[name].shape != output.shape:
+            shapes = f"has the shape {theirs[name].shape}, in {other} {output.shape}"
+            raise IntegrityError(f"output '{name}' of {what} {shapes}; nothing was written")
     differences = {
         name: float(np.abs(theirs[name] - output).max() / max(1.0, float(np.abs(output).max()))) for name, output in ours.items()
     }
