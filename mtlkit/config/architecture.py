@@ -52,7 +52,8 @@ class Architecture:
     `family` names the Hugging Face model family that the weights came from. With two `token_types`, the second marks
     the second text of a pair in one sequence. `blocks` has what other families' blocks have or lack. With `position_buckets`,
     attention has a relative position bias with so many buckets of distances. With `layer_groups`, neighbouring layers of so many
-    groups share their weights.
+    groups share their weights. `transformers` is the config.json of a model that runs through that library; of the other fields,
+    only those of its shape, its pooling and its dropout then have a meaning.
     """
 
     vocab_size: int
@@ -76,6 +77,7 @@ class Architecture:
     blocks: BlockOptions = BlockOptions()
     position_buckets: int = 0
     layer_groups: int | None = None
+    transformers: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         pooling_modes(self.pooling)
@@ -96,7 +98,7 @@ class Architecture:
             raise UsageError(f"dropout {self.dropout} is out of range; use a value between 0 and 1")
         if not self.epsilon > 0:
             raise UsageError(f"LayerNorm epsilon {self.epsilon} is out of range; use a value above 0")
-        if self.dim % self.heads:
+        if self.dim % self.heads and self.transformers is None:
             raise UsageError(f"width {self.dim} is not a multiple of the number of attention heads, {self.heads}")
         if self.max_length < 4:
             raise UsageError(f"max_length {self.max_length} leaves no room for text; use at least 4")

@@ -84,6 +84,7 @@ def _int8_engine(path: Path, device: Device, weights: LoadedWeights) -> Engine:
     from mtlkit.inference.int8 import check_int8, quantise
     from mtlkit.inference.task_encoders import TaskEncoders
     from mtlkit.inference.torch_engine import TorchEngine
+    from mtlkit.model.encoder import own_encoder
 
     if device not in ("auto", "cpu"):
         raise UsageError("--precision int8 runs on CPUs only; use --precision fp32, or bf16 on a GPU")
@@ -91,7 +92,7 @@ def _int8_engine(path: Path, device: Device, weights: LoadedWeights) -> Engine:
     check_int8(model.backbone.architecture)
 
     def quantised(task: str | None) -> FastEncoder:
-        encoder = model.merged_encoder(task)
+        encoder = own_encoder(model.merged_encoder(task))
         return quantise(encoder, activation_ranges(encoder, weights.encoder, f"{digest}{f' {task}' if task else ''}"))
 
     encoders = TaskEncoders(quantised(None), model.adapter_specs, quantised)

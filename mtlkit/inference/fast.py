@@ -136,7 +136,7 @@ def fastest(
     """The fastest form of a model that is not going to change, for texts of a task: packed for a CPU in fp32, else the model
     itself or, with an adapter, one with merged weights. It shares blocks with `like`, the form for another task."""
     encoder = model.merged_encoder(task)
-    if compute.device.type == "cpu" and compute.precision == "fp32":
+    if compute.device.type == "cpu" and compute.precision == "fp32" and isinstance(encoder, Encoder):
         return pack(encoder, like=like if isinstance(like, FastEncoder) else None)
     return model if encoder is model.backbone else MultiTaskModel(encoder).eval()
 

@@ -12,6 +12,7 @@ from mtlkit.config.architecture import Stage
 from mtlkit.config.paths import expand
 from mtlkit.config.small_files import Unreadable, check_readable
 from mtlkit.errors import IntegrityError, UsageError, listed, shorten, suggest
+from mtlkit.model.interop.auto_models import runs_through
 from mtlkit.runs.record import diagnose, newest_run
 
 MINI = "mini"
@@ -50,7 +51,7 @@ def find_model(name: str | None, runs: Path, stages: Sequence[Stage]) -> ModelRe
     path = newest_run(runs, stages)
     if path is None:
         return ModelRef(mini_folder(), f"{BUNDLED}; no compatible run in {runs}/", MINI)
-    return ModelRef(path, f"the newest compatible run in {runs}/")
+    return ModelRef(path, f"the newest compatible run in {runs}/{backbone_note(path)}")
 
 
 def _check_readable(path: Path, what: str) -> None:
@@ -67,12 +68,18 @@ def _find_named(name: str, runs: Path) -> ModelRef:
         if HUB_ID.fullmatch(name) and not path.parent.is_dir():
             from mtlkit.inference.hub import download
 
-            return ModelRef(download(name), f"{name} from the Hugging Face Hub")
+            return ModelRef(folder := download(name), f"{name} from the Hugging Face Hub{backbone_note(folder)}")
         raise folder_not_found(name, runs)
     if path.is_file():
         reason = diagnose(path) or "a file, not a folder"
         raise IntegrityError(f"{name}: {reason}; specify the folder of a model")
-    return ModelRef(path, "as specified")
+    return ModelRef(path, f"as specified{backbone_note(path)}")
+
+
+def backbone_note(folder: Path) -> str:
+    """Says that a model runs through transformers, for the first line of a command; empty if mtlkit's own encoder runs it."""
+    kind = runs_through(folder)
+    return f"; {kind} runs through transformers (slower than mtlkit's own encoder)" if kind else ""
 
 
 def folder_not_found(name: str, runs: Path, what: str = "model") -> UsageError:

@@ -26,6 +26,7 @@ from mtlkit.inference.int8_mlp import Peaks, byte_mlp
 from mtlkit.model.attention import AttentionSettings
 from mtlkit.model.block import Block
 from mtlkit.model.encoder import Encoder
+from mtlkit.model.interop.auto_models import check_supported
 from mtlkit.model.layouts import TokenLayout
 from mtlkit.model.products import APPROXIMATE
 
@@ -101,6 +102,7 @@ def calibrate(encoder: Encoder, batches: Iterable[Batch]) -> list[Peaks]:
 
 def check_int8(architecture: Architecture) -> None:
     """Raises UsageError for a model that cannot be had in int8."""
+    check_supported(architecture, "--precision int8", "use --precision fp32")
     if architecture.activation not in APPROXIMATE and not architecture.blocks.gated:
         raise UsageError(f"--precision int8 knows GELU, and this model has '{architecture.activation}'; use --precision fp32")
 

@@ -14,9 +14,12 @@ from mtlkit.data.tokenization.pretrained import build_tokenizer
 from mtlkit.data.tokenization.tokenizer import TextEncoder, make_encoder
 from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.inference.engine import ROUTER
+from mtlkit.inference.library_tokenizer import library_tokenizer, needs_library
+from mtlkit.model.backbone import Backbone
 from mtlkit.model.checkpoint import load_model
 from mtlkit.model.description import CONFIG, ModelDescription, is_foreign, read_checkpoint
-from mtlkit.model.encoder import Encoder
+from mtlkit.model.encoder import own_encoder
+from mtlkit.model.interop.auto_models import check_supported, runs_through
 from mtlkit.model.interop.classifier import Classifier, read_classifier, transformer_of
 from mtlkit.model.interop.head_files import read_heads, read_tasks
 from mtlkit.model.interop.json_files import read_object
@@ -60,7 +63,7 @@ class LoadedWeights:
             return self._with(replace(description, adapters={}), self.model.merged_encoder(task))
         return self._with(description, self.model.backbone)
 
-    def _with(self, description: ModelDescription, encoder: Encoder, router: Router | None = None) -> LoadedWeights:
+    def _with(self, description: ModelDescription, encoder: Backbone, router: Router | None = None) -> LoadedWeights:
         model = MultiTaskModel(encoder)
         for spec in description.tasks:
             model.heads[spec.name] = self.model.head(spec.name)
@@ -119,7 +122,9 @@ def with_heads(description: ModelDescription, tasks: tuple[TaskSpec, ...]) -> Mo
 def _load_adapter(path: Path) -> LoadedWeights:
     base = adapter_base(path)
     loaded = load_weights(base, classifier=False)
-    apply_adapter(path, loaded.model.backbone)
+    way = "merge it with peft's merge_and_unload(), save the result with save_pretrained(), and name that folder"
+    check_supported(loaded.checkpoint.architecture, f"{path}: an adapter", way)
+    apply_adapter(path, own_encoder(loaded.model.backbone))
     tasks = read_tasks(path)
     read_heads(path, loaded.model, tasks)
     note = f"{path}: an adapter, merged into {base}"
@@ -189,4 +194,8 @@ def _encoder(path: Path, checkpoint: ModelDescription) -> TextEncoder:
 
 
 def _pretrained_tokenizer(path: Path, inner: Path) -> Tokenizer:
-    return build_tokenizer(read_tokenizer_settings(inner, bare=not (path / MODULES).is_file()))
+    has_modules = (path / MODULES).is_file()
+    if runs_through(path) is not None:
+        return library_tokenizer(inner, has_modules=has_modules)
+    settings = read_tokenizer_settings(inner, bare=not has_modules)
+    return library_tokenizer(inner, has_modules=has_modules) if needs_library(settings) else build_tokenizer(settings)

@@ -60,8 +60,8 @@ class Together:
 
     @staticmethod
     def fits(architecture: Architecture) -> bool:
-        """Whether vectors are as wide as hidden states, so that those of several encoders are, too."""
-        return architecture.vector_dim == architecture.dim and not architecture.dense
+        """Whether layers can run alone, and vectors are as wide as hidden states, so that those of several encoders are, too."""
+        return architecture.transformers is None and architecture.vector_dim == architecture.dim and not architecture.dense
 
     @property
     def architecture(self) -> Architecture:

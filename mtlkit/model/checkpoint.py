@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch.overrides import TorchFunctionMode
 
 from mtlkit.config.architecture import Encoding, Stage
 from mtlkit.config.small_files import check_file
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.config.vector_settings import VectorSettings
 from mtlkit.errors import IntegrityError
+from mtlkit.model.backbones import build_backbone
 from mtlkit.model.compact import narrow, widen
 from mtlkit.model.description import CONFIG, ModelDescription, read_checkpoint, write_checkpoint
-from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.model.randomness import Uninitialised
 from mtlkit.model.weight_checks import UnusableWeight
 from mtlkit.runs.record import WEIGHTS, diagnose
 
@@ -52,15 +51,6 @@ def save_model(
     save_file(narrow(weights) if compact else weights, folder / WEIGHTS)
 
 
-class Uninitialised(TorchFunctionMode):
-    """Skips `nn.init`. On the meta device initialisation does nothing, but the imports it needs take a second."""
-
-    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if getattr(function, "__module__", None) == "torch.nn.init":
-            return args[0] if args else kwargs["tensor"]
-        return function(*args, **(kwargs or {}))
-
-
 def load_model(folder: Path) -> tuple[MultiTaskModel, ModelDescription]:
     """Loads a model in eval mode on the CPU. Raises IntegrityError if its files are damaged or inconsistent."""
     checkpoint = read_checkpoint(folder)
@@ -70,7 +60,8 @@ def load_model(folder: Path) -> tuple[MultiTaskModel, ModelDescription]:
         if len(checkpoint.architecture.repeats) > len(weights):  # checked before the layers are built
             raise ValueError(f"{len(checkpoint.architecture.repeats)} blocks where there are {len(weights)} weights")
         with torch.device("meta"), Uninitialised():
-            model = MultiTaskModel(Encoder(checkpoint.architecture), checkpoint.tasks, checkpoint.router, checkpoint.adapters)
+            backbone = build_backbone(checkpoint.architecture)
+            model = MultiTaskModel(backbone, checkpoint.tasks, checkpoint.router, checkpoint.adapters)
         model.load_state_dict(weights, assign=True)
     except OSError as error:
         raise IntegrityError(f"{folder / WEIGHTS}: {error.strerror or error}") from None

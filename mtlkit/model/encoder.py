@@ -15,16 +15,15 @@ from torch.nn import functional
 
 from mtlkit.batch import Batch
 from mtlkit.config.architecture import Architecture
-from mtlkit.config.pooling import WEIGHTED, pooling_modes
+from mtlkit.model.backbone import Backbone
 from mtlkit.model.block import Block
 from mtlkit.model.layouts import TokenLayout, layout_of
 from mtlkit.model.norms import make_norm
-from mtlkit.model.pooling import Dense, pool, weighted_mean
 from mtlkit.model.position_bias import PositionBias
 from mtlkit.model.randomness import Dropout
 
 
-class Encoder(nn.Module):
+class Encoder(Backbone):
     """A stack of blocks over embeddings; `encode` adds pooling and makes it a sentence encoder.
 
     Of the token types of other families, the first is part of the positions, or of the tokens where positions are rotary.
@@ -50,10 +49,7 @@ class Encoder(nn.Module):
         self.dropout = Dropout(architecture.dropout)
         self.blocks = nn.ModuleList(Block(architecture, block) for block in range(len(architecture.repeats)))
         self.norm = make_norm(architecture) if architecture.norm == "pre" else nn.Identity()
-        widths = [architecture.pooled_dim, *(shape.width for shape in architecture.dense)]
-        self.dense = nn.ModuleList(Dense(inputs, shape) for inputs, shape in zip(widths, architecture.dense, strict=False))
-        if architecture.pooling == WEIGHTED:
-            self.token_weights = nn.Parameter(torch.zeros(architecture.vocab_size))  # logarithms, so that weights are positive
+        self.add_pooling()
         self.initialise()
 
     @torch.no_grad()
@@ -135,39 +131,11 @@ class Encoder(nn.Module):
         states_TD = self.upper(layout, functional.pad(states_TD, (0, 0, 0, idle)), depth)
         return self.read(batch, layout, states_TD)
 
-    def read(self, batch: Batch, layout: TokenLayout, states_TD: Tensor) -> Tensor:
-        """What heads read of a batch, from the last hidden states of its tokens and those that its layout adds: the vectors of
-        its texts, (N, V), then the states of its words, (W, D). Without words, or not `pooled`, only one of them. Of both, the
-        narrower have zeros at the end of each row."""
-        if batch.words is None:
-            return self.pool(layout, states_TD)[: len(batch)]
-        words_WD = states_TD.index_select(0, batch.words)
-        if not batch.pooled:
-            return words_WD
-        vectors_NV = self.pool(layout, states_TD)[: len(batch)]
-        wider = vectors_NV.shape[1] - words_WD.shape[1]
-        parts = (vectors_NV, functional.pad(words_WD, (0, wider))) if wider > 0 else (vectors_NV, words_WD)
-        return torch.cat((functional.pad(vectors_NV, (0, -wider)), words_WD) if wider < 0 else parts)
-
-    def pool(self, layout: TokenLayout, states_TD: Tensor) -> Tensor:
-        """The vector of each text, (N, V), from the hidden states of its tokens: pooled, through the dense layers, scaled."""
-        if self.architecture.pooling == WEIGHTED:
-            vectors = weighted_mean(layout, states_TD, self.token_weights.exp()[layout.ids, None])
-        else:
-            vectors = pool(layout, states_TD, pooling_modes(self.architecture.pooling))
-        for layer in self.dense:
-            vectors = layer(vectors)
-        return functional.normalize(vectors, dim=-1) if self.architecture.normalize else vectors
-
     def embeddings(self) -> nn.Module:
         """Everything below the blocks."""
         positions: list[nn.Module] = [] if self.architecture.blocks.rotary else [self.positions]
         positions += [self.position_bias] if self.architecture.position_buckets else []
         return nn.ModuleList([self.tokens, *positions, self.embedding_norm, self.widen, self.dropout])
-
-    def pooling(self) -> nn.Module:
-        """Everything between the blocks and the vectors that is a module."""
-        return nn.ModuleList([self.norm, self.dense])
 
     def attend(self, attention: str) -> None:
         """Sets the attention of all blocks: `bidirectional`, or `causal` (each token attends only to earlier ones)."""
@@ -175,6 +143,12 @@ class Encoder(nn.Module):
         for block in self.blocks:
             assert isinstance(block, Block)
             block.attention.settings = replace(block.attention.settings, causal=attention == "causal")
+
+
+def own_encoder(backbone: Backbone) -> Encoder:
+    """A backbone that is mtlkit's own encoder, for what models of transformers are refused for (`check_supported`)."""
+    assert isinstance(backbone, Encoder)
+    return backbone
 
 
 def _whole(batch: Batch) -> TokenLayout:

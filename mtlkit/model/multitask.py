@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from mtlkit.batch import Batch
 from mtlkit.config.architecture import Architecture, TaskSpec
 from mtlkit.config.registries.adapters import ADAPTERS, SHARED, AdapterSpec
-from mtlkit.model.encoder import Encoder
+from mtlkit.model.backbone import Backbone
+from mtlkit.model.encoder import own_encoder
 from mtlkit.model.heads import Head, build_head
 from mtlkit.model.low_rank import Adapter
 from mtlkit.model.router import Router
@@ -36,7 +37,7 @@ class MultiTaskModel(nn.Module):
 
     def __init__(
         self,
-        backbone: Encoder,
+        backbone: Backbone,
         tasks: Iterable[TaskSpec] = (),
         router: Collection[str] = (),
         adapters: Mapping[str, AdapterSpec] | None = None,
@@ -72,12 +73,12 @@ class MultiTaskModel(nn.Module):
         """The adapters, by task."""
         return {task: cast(Adapter, adapter).spec for task, adapter in self.adapters.items()}
 
-    def encoder(self, task: str | None = None) -> Encoder:
+    def encoder(self, task: str | None = None) -> Backbone:
         """The backbone as it trains for a task: with its adapter, if there is one."""
         adapter = self.adapter(task)
         return self.backbone if adapter is None else adapter.adapted(self.backbone)
 
-    def merged_encoder(self, task: str | None = None) -> Encoder:
+    def merged_encoder(self, task: str | None = None) -> Backbone:
         """The encoder for a task, with its adapter in the weights; it shares what is not adapted with the backbone."""
         adapter = self.adapter(task)
         return self.backbone if adapter is None else adapter.merged(self.backbone)
@@ -99,16 +100,16 @@ class MultiTaskModel(nn.Module):
         return self.architecture.vector_dim
 
     def encode(self, batch: Batch, task: str | None = None) -> Tensor:
-        """One vector per text, (N, V), for a task; of a batch with words, what `Encoder.read` gives."""
+        """One vector per text, (N, V), for a task; of a batch with words, what `Backbone.read` gives."""
         return self.encoder(task).encode(batch)
 
     def states(self, batch: Batch, depth: int) -> Tensor:
         """The input of block `depth` for all tokens, (T, D)."""
-        return self.encoder().states(batch, depth)
+        return own_encoder(self.encoder()).states(batch, depth)
 
     def encode_from(self, batch: Batch, states_TD: Tensor, depth: int) -> Tensor:
         """Like `encode`, but starts from the result of `states` for the same batch and depth."""
-        return self.encoder().encode_from(batch, states_TD, depth)
+        return own_encoder(self.encoder()).encode_from(batch, states_TD, depth)
 
     def forward(self, batch: Batch, task: str) -> Tensor:
         """Outputs of the head of a task that reads single texts, (N, outputs)."""

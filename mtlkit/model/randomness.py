@@ -74,3 +74,12 @@ class _DrawingFrom(TorchFunctionMode):
         if function in DRAWING and named.get("generator") is None:
             named["generator"] = self.generator
         return function(*args, **named)
+
+
+class Uninitialised(TorchFunctionMode):
+    """Skips `nn.init`. On the meta device initialisation does nothing, but the imports it needs take a second."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(function, "__module__", None) == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        return function(*args, **(kwargs or {}))

@@ -24,6 +24,11 @@ def weight_names(
 ) -> tuple[str, ...]:
     """The weights of a `MultiTaskModel`, named as in `named_parameters`; `heads` maps each task to the layers of its head, and
     `joint` says whether one of them reads pairs of texts in one sequence."""
+    if architecture.transformers is not None:
+        from mtlkit.model.automodel import names_of_weights
+
+        own, added = names_of_weights(architecture, adapters or {})
+        return (*own, *(name for task, head in heads.items() for name in head_weights(task, head)), *added)
     second = [SECOND_TYPE] if joint and architecture.token_types > 1 else []
     options = architecture.blocks
     names = [*second, "backbone.tokens.weight"]

@@ -36,8 +36,9 @@ def pairs(rows: Mapping[str, str]) -> Table:
 
 def architecture_pairs(checkpoint: ModelDescription) -> dict[str, str]:
     shape, encoding = checkpoint.architecture, checkpoint.encoding
+    inside = f", MLP {shape.mlp_dim} ({shape.activation}), {shape.norm}-norm" if shape.transformers is None else ""
     rows = {
-        "layers": f"{shape.layers}, width {shape.dim}, MLP {shape.mlp_dim} ({shape.activation}), {shape.norm}-norm",
+        "layers": f"{shape.layers}, width {shape.dim}{inside}",
         "attention": f"{shape.attention}, {shape.heads} heads",
         "pooling": ", ".join([shape.pooling, *map(dense_title, shape.dense), *(["normalized"] if shape.normalize else [])]),
         "vocabulary": f"{shown(shape.vocab_size)} tokens"

@@ -40,7 +40,7 @@ def build_tokenizer(settings: TokenizerSettings) -> Tokenizer:
             pair = [first, "$A", last, "$B:1", f"{last}:1"] if settings.kind in TYPED else [first, "$A", last, last, "$B", last]
             tokenizer.post_processor = processors.TemplateProcessing(single=[first, "$A", last], pair=pair, special_tokens=ends)
         if settings.lower_first:
-            _lower_first(tokenizer)
+            lowercase_first(tokenizer)
     return bare(tokenizer)
 
 
@@ -52,7 +52,8 @@ def _load(settings: TokenizerSettings) -> Tokenizer:
     if not names or not all(os.path.lexists(folder / name) for name in names):
         missing = f"neither {FILE} nor {' and '.join(names)} found" if names else f"{FILE} not found"
         raise IntegrityError(
-            f"{folder}: {missing} for {settings.named_class}; create {FILE} with transformers: "
+            f"{folder}: {missing} for {settings.named_class}; other vocabularies are converted where transformers is installed "
+            f"(pip install 'mtlkit[transformers]'), or create {FILE} elsewhere: "
             "AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)"
         )
     with library_errors(f"{folder / names[0]}: not a vocabulary"):
@@ -106,7 +107,7 @@ def _add(tokenizer: Tokenizer, added: Iterable[AddedToken], named: Iterable[Adde
     tokenizer.add_tokens(tokens)
 
 
-def _lower_first(tokenizer: Tokenizer) -> None:
+def lowercase_first(tokenizer: Tokenizer) -> None:
     """`do_lower_case` of sentence-transformers: adds a Lowercase step unless there is one."""
     normalizer = tokenizer.normalizer
     steps: list[Any] = [] if normalizer is None else [normalizer]

@@ -9,8 +9,8 @@ from safetensors.torch import save_file
 
 from mtlkit.config.architecture import Encoding, TaskSpec, head_activation
 from mtlkit.config.vector_settings import VectorSettings
+from mtlkit.model.backbone import Backbone
 from mtlkit.model.description import CONFIG
-from mtlkit.model.encoder import Encoder
 from mtlkit.model.heads import Affine, Head
 from mtlkit.model.interop.json_files import read_json, read_object
 from mtlkit.model.interop.known_settings import SENTENCE_TRANSFORMERS
@@ -29,7 +29,7 @@ ACTIVATIONS = {
 SCORES = "scores"  # what CrossEncoder reads as its output
 
 
-def write_cross_encoder(folder: Path, encoder: Encoder, head: Head, encoding: Encoding, marks: TokenizerFacts) -> None:
+def write_cross_encoder(folder: Path, encoder: Backbone, head: Head, encoding: Encoding, marks: TokenizerFacts) -> None:
     """Writes everything except `tokenizer.json`: the modules of a sentence encoder, then each layer of the head as a module.
     Raises UsageError if transformers has no class for the encoder."""
     folder.mkdir(parents=True)

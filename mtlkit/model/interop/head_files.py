@@ -17,12 +17,12 @@ from safetensors.torch import load_file, save_file
 from mtlkit.config.architecture import TaskSpec, parse_head
 from mtlkit.config.small_files import check_file
 from mtlkit.errors import IntegrityError, UsageError
-from mtlkit.model.checkpoint import Uninitialised
 from mtlkit.model.crf_head import CrfHead
 from mtlkit.model.description import HEAD_WEIGHTS, HEADS
 from mtlkit.model.heads import Affine, HeadLayer
 from mtlkit.model.interop.json_files import read_object
 from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.model.randomness import Uninitialised
 from mtlkit.model.weight_checks import UnusableWeight, usable
 from mtlkit.runs.record import diagnose, write_json
 

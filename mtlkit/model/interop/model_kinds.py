@@ -62,7 +62,7 @@ def dropped_head(config: Mapping[str, Any]) -> str:
     named = config.get("architectures")
     architecture = named[0] if isinstance(named, list) and named and isinstance(named[0], str) else ""
     family = FAMILIES.get(str(config.get("model_type")))
-    if not architecture or family is None or architecture == family.model_class:
+    head = next((head for ending, head in HEADS_OF.items() if architecture.endswith(ending)), "" if family is None else "head")
+    if not architecture or not head or (family is not None and architecture == family.model_class):
         return ""
-    head = next((head for ending, head in HEADS_OF.items() if architecture.endswith(ending)), "head")
     return f"{head} of {architecture[:80]}"

@@ -13,6 +13,7 @@ from mtlkit.config.vector_settings import VectorSettings
 from mtlkit.errors import IntegrityError, listed
 from mtlkit.model.description import CONFIG
 from mtlkit.model.interop.dense import DenseModule, dense_config, read_dense
+from mtlkit.model.interop.families.base import FAMILIES
 from mtlkit.model.interop.json_files import inside, read_json, read_optional
 from mtlkit.model.interop.known_settings import (
     LENGTH_FILES,
@@ -144,7 +145,9 @@ def _check_settings(folder: Path, transformer: Path, *, bare: bool = False) -> S
     for name, keys in keys_read().items():
         path = transformer / name
         if not (bare and name in LENGTH_FILES):
-            mentions.look(path, read_optional(path), keys)
+            values = read_optional(path)
+            follows = name == CONFIG and str(values.get("model_type") or "") not in ("", *FAMILIES)  # transformers itself
+            mentions.look(path, {key: value for key, value in values.items() if key in keys or not follows}, keys)
     padding = stored_padding(transformer)
     mentions.look(transformer / TOKENIZER, {} if padding is None else {"padding_side": padding}, PROCESSOR_KEYS)
     if not bare:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from mtlkit.errors import UsageError
 from mtlkit.model.crf_head import CrfHead
+from mtlkit.model.encoder import own_encoder
 from mtlkit.model.interop.silence import silence
 from mtlkit.model.layouts import PaddedLayout
 from mtlkit.model.multitask import MultiTaskModel
@@ -48,9 +49,9 @@ class Graph(nn.Module):
         prompt_tokens: Tensor | None = None,
     ) -> tuple[Tensor, ...]:
         skip = 0 if prompt_tokens is None else prompt_tokens
-        layout = PaddedLayout(input_ids, attention_mask, skip, token_type_ids)
-        states = self.model.backbone(layout)
-        vectors = self.model.backbone.pool(layout, states)
+        layout, backbone = PaddedLayout(input_ids, attention_mask, skip, token_type_ids), own_encoder(self.model.backbone)
+        states = backbone(layout)
+        vectors = backbone.pool(layout, states)
         heads = {task: self.model.head(task) for task in self.model.tasks}
         readers = [head for head in heads.values() if head.spec.reads_vector]
         outputs = (reader(vectors) for reader in (*readers, self.model.router) if reader is not None)

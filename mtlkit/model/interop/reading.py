@@ -12,16 +12,18 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from mtlkit.config.architecture import Architecture, Encoding, Stage
+from mtlkit.config.architecture import Architecture
 from mtlkit.config.from_json import build
 from mtlkit.config.pooling import LARGEST
 from mtlkit.errors import IntegrityError, UsageError, listed
-from mtlkit.model.checkpoint import Uninitialised
 from mtlkit.model.description import ADAPTER, CONFIG, ModelDescription
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.heads import Affine
+from mtlkit.model.interop.auto_models import runs_through
+from mtlkit.model.interop.auto_reading import describe_auto, read_auto
 from mtlkit.model.interop.classifier import read_classifier
 from mtlkit.model.interop.dense import check_widths, read_dense_weights
+from mtlkit.model.interop.describing import describe
 from mtlkit.model.interop.families.base import ACTIVATION_NAMES, FAMILIES, Family, UnsupportedSetting
 from mtlkit.model.interop.head_files import add_head, read_heads, read_tasks
 from mtlkit.model.interop.json_files import read_object, read_optional
@@ -29,10 +31,10 @@ from mtlkit.model.interop.model_kinds import check_kind, check_modules
 from mtlkit.model.interop.modules import TOKENIZER_CONFIG, SentenceTransformerModules, read_classifier_modules, read_modules
 from mtlkit.model.interop.names import TOKEN_WEIGHTS, bare_names, check_shapes, in_transformer, ours_from
 from mtlkit.model.interop.stray_weights import check_adapters
-from mtlkit.model.interop.tokenizer_config import literal_special_tokens
 from mtlkit.model.interop.weight_files import weight_files
 from mtlkit.model.interop.word_weights import read_word_weights
 from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.model.randomness import Uninitialised
 from mtlkit.model.weight_checks import UnusableWeight, usable
 from mtlkit.runs.record import diagnose
 
@@ -43,6 +45,8 @@ def read_foreign(folder: Path, *, classifier: bool = True) -> tuple[MultiTaskMod
 
     Raises IntegrityError for an unsupported architecture and for pickled, damaged or missing weights.
     """
+    if runs_through(folder) is not None:
+        return read_auto(folder)
     modules, family, pad_id, checkpoint = _describe(folder, classifier)
     head = read_classifier(folder) if classifier else None
     theirs = _weights(modules.folder, family)
@@ -78,7 +82,7 @@ def read_foreign(folder: Path, *, classifier: bool = True) -> tuple[MultiTaskMod
 
 def describe_foreign(folder: Path, *, classifier: bool = True) -> ModelDescription:
     """Describes a Hugging Face folder without loading weights. Raises IntegrityError if the architecture is not supported."""
-    return _describe(folder, classifier)[-1]
+    return describe_auto(folder) if runs_through(folder) is not None else _describe(folder, classifier)[-1]
 
 
 def _describe(folder: Path, classifier: bool) -> tuple[SentenceTransformerModules, Family, int, ModelDescription]:
@@ -98,14 +102,7 @@ def _describe(folder: Path, classifier: bool) -> tuple[SentenceTransformerModule
         raise IntegrityError(f"{path}: pad_token_id {pad_id!r} is not a token, and positions begin after it")
     architecture = _architecture(config, family, modules, pad_id)
     check_widths(modules.dense, architecture.pooled_dim)
-    length = min(modules.max_length or architecture.max_length, architecture.max_length)
-    tasks = read_tasks(folder) if head is None else (head.spec,)
-    encoding = Encoding(length, modules.truncate, literal_special_tokens(modules.folder))
-    try:
-        stage: Stage = "mtl" if tasks else "sentence"
-        checkpoint = ModelDescription(stage, architecture, encoding, tasks, vectors=modules.vectors)
-    except ValueError as error:
-        raise IntegrityError(f"{path}: damaged ({error})") from None
+    checkpoint = describe(modules, architecture, read_tasks(folder) if head is None else (head.spec,))
     return modules, family, pad_id, checkpoint
 
 

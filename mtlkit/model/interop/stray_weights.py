@@ -35,9 +35,11 @@ def check_adapters(folder: Path, names: Iterable[str]) -> None:
 def weights_note(folder: Path, architecture: Architecture, config: Mapping[str, Any]) -> str:
     """Reports in one line which weights of a transformer's folder are ignored; empty if there are none."""
     stored = stored_types(folder)
-    family = FAMILIES[str(config["model_type"])]
-    strays = _strays(stored, family, architecture, outside=not dropped_head(config))
-    notes = [f"{folder}: not in {family.model_class}, ignored: {listed(strays, 4)}"] if strays else []
+    notes: list[str] = []
+    if architecture.transformers is None:
+        family = FAMILIES[str(config["model_type"])]
+        strays = _strays(stored, family, architecture, outside=not dropped_head(config))
+        notes += [f"{folder}: not in {family.model_class}, ignored: {listed(strays, 4)}"] if strays else []
     narrow = sorted({kind for kind in stored.values() if kind in NARROW})
     if narrow and config.get("dtype") is None and config.get("torch_dtype") is None:
         notes.append(f"{folder}: weights stored as {listed(narrow)} (computed in float32)")

@@ -14,6 +14,7 @@ from torch import Tensor
 from mtlkit.config.architecture import Architecture, Encoding
 from mtlkit.config.vector_settings import VectorSettings
 from mtlkit.errors import UsageError, listed
+from mtlkit.model.backbone import Backbone
 from mtlkit.model.description import CONFIG
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.interop.dense import write_dense_weights
@@ -83,14 +84,19 @@ def family_for(architecture: Architecture) -> Family:
 
 
 def write_foreign(
-    folder: Path, encoder: Encoder, encoding: Encoding, marks: TokenizerFacts, vectors: VectorSettings | None = None
+    folder: Path, encoder: Backbone, encoding: Encoding, marks: TokenizerFacts, vectors: VectorSettings | None = None
 ) -> None:
     """Writes everything except `tokenizer.json`. Raises UsageError if transformers has no class for the encoder."""
     architecture = encoder.architecture
-    family = family_for(architecture)
+    if isinstance(encoder, Encoder):
+        family = family_for(architecture)
+        save_file(their_weights(encoder, family, marks), folder / WEIGHTS, metadata={"format": "pt"})
+        write_json(folder / CONFIG, model_config(family, architecture, marks))
+    else:
+        from mtlkit.model.interop.auto_writing import write_auto
+
+        write_auto(folder, encoder)
     token_weights = encoder.state_dict().get(TOKEN_WEIGHTS)
-    save_file(their_weights(encoder, family, marks), folder / WEIGHTS, metadata={"format": "pt"})
-    write_json(folder / CONFIG, model_config(family, architecture, marks))
     write_json(folder / TOKENIZER_CONFIG, tokenizer_config(encoding, marks, typed=architecture.token_types > 1))
     write_json(folder / "special_tokens_map.json", special_tokens(marks))
     weighting = {} if token_weights is None else {"WordWeights": word_weights(token_weights, marks.vocabulary)}

@@ -14,6 +14,7 @@ from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.errors import UsageError
 from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.inference.torch_engine import TorchEngine
+from mtlkit.model.encoder import own_encoder
 from mtlkit.model.masked import MaskedLanguageModel, read_masked_head
 from mtlkit.recipes.evaluation.masked import masked_perplexity
 from mtlkit.recipes.evaluation.perplexity import perplexity, read_held_out
@@ -37,7 +38,7 @@ def evaluate_base(options: EvalOptions, loaded: LoadedModel, tally: SkippedRows)
     if not isinstance(engine := loaded.engine, TorchEngine):
         raise UsageError(f"{loaded.name} has no heads, and perplexity needs weights; name the run itself, with --backend torch")
     held_out = read_held_out(evaluation_texts(options, loaded, tally), loaded.encoder)
-    backbone, compute = engine.model.backbone, engine.compute
+    backbone, compute = own_encoder(engine.model.backbone), engine.compute
     if head is None:
         return perplexity(backbone, held_out, compute)
     trained = PretrainOptions() if loaded.record is None else restored(PretrainOptions, loaded.record.options)

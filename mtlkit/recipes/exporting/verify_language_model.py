@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from mtlkit.errors import IntegrityError, UsageError, listed, shorten
 from mtlkit.inference.load_weights import LoadedWeights
+from mtlkit.model.encoder import own_encoder
 from mtlkit.model.interop.silence import silence
 from mtlkit.model.language import next_token_loss
 from mtlkit.recipes.exporting.verify import Outputs
@@ -24,7 +25,7 @@ LOSS, LOGITS = "loss", "logits"  # per text: mean loss in nats of its tokens and
 @torch.no_grad()
 def base_outputs(weights: LoadedWeights, texts: Sequence[str]) -> Outputs:
     """Losses and next-token logits of the base: {"loss": (N,), "logits": (N, vocabulary)}."""
-    encoder, outputs = weights.model.backbone, []
+    encoder, outputs = own_encoder(weights.model.backbone), []
     for ids in _token_ids(weights, texts):
         batch, targets = window_batch(ids[:-1], ids[1:], len(ids) - 1, torch.device("cpu"))
         logits = encoder(batch)[-1] @ encoder.tokens.weight.T

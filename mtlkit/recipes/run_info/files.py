@@ -77,15 +77,21 @@ def foreign_parts(folder: Path, architecture: Architecture) -> tuple[PartSize, .
     from mtlkit.model.interop.families.base import FAMILIES
     from mtlkit.model.interop.names import their_names
 
-    family = FAMILIES[str(architecture.family)]
+    shapes = shapes_of(folder / WEIGHTS)
     ours: dict[str, str] = {}
-    for name in weight_names(architecture, {}):
-        with suppress(KeyError):  # token weights, stored in a module of their own
-            ours |= dict.fromkeys(their_names(family, name.removeprefix("backbone.")), name)
-    if family.token_types:
-        ours[f"{family.token_types}.weight"] = f"backbone.{family.first_type}"
+    if architecture.transformers is not None:
+        from mtlkit.model.automodel import names_of_stored
+
+        ours = names_of_stored(architecture, shapes)
+    else:
+        family = FAMILIES[str(architecture.family)]
+        for name in weight_names(architecture, {}):
+            with suppress(KeyError):  # token weights, stored in a module of their own
+                ours |= dict.fromkeys(their_names(family, name.removeprefix("backbone.")), name)
+        if family.token_types:
+            ours[f"{family.token_types}.weight"] = f"backbone.{family.first_type}"
     named: Shapes = {}
-    for name, shape in shapes_of(folder / WEIGHTS).items():
+    for name, shape in shapes.items():
         named[f"{part_of(ours[name])} {name}" if name in ours else f"{UNUSED} {name}"] = shape
     if (folder / HEAD_WEIGHTS).is_file():
         named |= {f"head:{name.split('.')[0]} {name}": shape for name, shape in shapes_of(folder / HEAD_WEIGHTS).items()}

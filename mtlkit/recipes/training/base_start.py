@@ -18,7 +18,8 @@ from mtlkit.inference.compute import Compute
 from mtlkit.inference.find_model import ModelRef, find_model
 from mtlkit.inference.load_weights import load_weights, read_description
 from mtlkit.model.digest import digest_of
-from mtlkit.model.encoder import Encoder
+from mtlkit.model.encoder import Encoder, own_encoder
+from mtlkit.model.interop.auto_models import check_supported
 from mtlkit.model.masked import MaskedHead, MaskedLanguageModel, read_masked_head
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.randomness import draw_from, drawing_from
@@ -60,6 +61,7 @@ def find_origin(options: PretrainOptions) -> ModelRef | None:
         raise UsageError(f"{names}: for fresh weights, and {options.init} has its own shape and tokenizer; remove it, or --init")
     origin = find_model(options.init, options.runs, ())
     architecture = read_description(origin.path, classifier=False).architecture
+    check_supported(architecture, f"pretrain --init {origin}", "train-sentence and train-mtl start from it")
     if options.context > architecture.max_length and options.context != usual.context:
         raise UsageError(f"--context {options.context}: {origin} has {architecture.max_length} positions; give at most that many")
     check_size(architecture, [], fresh=False)
@@ -86,7 +88,7 @@ def fresh_start(options: PretrainOptions, tokenizer: Tokenizer, compute: Compute
 def continued_start(options: PretrainOptions, origin: ModelRef, compute: Compute) -> BaseStart:
     """A model to train further, without its heads. Raises UsageError, IntegrityError."""
     loaded = load_weights(origin.path, classifier=False)
-    backbone, random = loaded.model.backbone, torch.Generator().manual_seed(options.seed)
+    backbone, random = own_encoder(loaded.model.backbone), torch.Generator().manual_seed(options.seed)
     own = next(name for name, attention in ATTENTION.items() if attention == backbone.architecture.attention)
     objective = options.objective or own
     if objective != own:

@@ -20,7 +20,8 @@ from mtlkit.inference.find_model import ModelRef, find_model
 from mtlkit.inference.load_weights import load_weights
 from mtlkit.inference.prompts import prompt_note, with_prompt
 from mtlkit.model.digest import digest_of
-from mtlkit.model.encoder import Encoder
+from mtlkit.model.encoder import Encoder, own_encoder
+from mtlkit.model.interop.auto_models import check_supported
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.randomness import drawing_from, dropouts
 from mtlkit.runs.record import RECORD, read_record
@@ -75,7 +76,9 @@ def start_from(origin: ModelRef, options: TaskTrainingOptions) -> InitialModel:
         raise UsageError(f"--max-length {length}: {origin} has {positions} positions; give at most {positions}")
     encoder = loaded.encoder.with_encoding(max_length=length, truncate=options.truncate or encoding.truncate)
     if options.attention is not None:
-        loaded.model.backbone.attend(options.attention)
+        architecture = loaded.checkpoint.architecture
+        check_supported(architecture, f"--attention {options.attention}", "remove it: the model keeps its attention")
+        own_encoder(loaded.model.backbone).attend(options.attention)
     set_dropout(loaded.model, options.dropout)
     settings = loaded.checkpoint.vectors
     encoder = with_prompt(encoder.with_literal(options.literal_special_tokens), settings, options.prompt)

@@ -20,6 +20,7 @@ from mtlkit.data.sources.grammar.task_names import named_sources
 from mtlkit.data.sources.pair_columns import pair_head_of
 from mtlkit.errors import UsageError, listed
 from mtlkit.inference.find_model import ModelRef
+from mtlkit.model.encoder import own_encoder
 from mtlkit.model.weight_names import parts_of
 from mtlkit.recipes.inputs.source_notes import source_notes
 from mtlkit.recipes.training.objective_setup import ObjectiveSetup, start_model, texts_record
@@ -98,7 +99,7 @@ def _distill(
     axes = principal_axes(vectors, dim)
     if options.token_init == "teacher":
         table = teacher_tokens(teacher, start.encoder)
-        start_from_tokens(start.model.backbone, turned(table, axes), rarity_weights(encoded.ids, len(table)))
+        start_from_tokens(own_encoder(start.model.backbone), turned(table, axes), rarity_weights(encoded.ids, len(table)))
     examples = TargetTexts(encoded, turned(vectors, axes))
     check_texts(examples, source)
     held_out_vectors = teacher.vectors(held_out)

@@ -14,6 +14,7 @@ from mtlkit.batch import Batch
 from mtlkit.data.batching import Rows
 from mtlkit.data.encoded import Encoded
 from mtlkit.inference.engine import Array
+from mtlkit.model.encoder import own_encoder
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.objectives.base import ExampleSet, Objective, all_inputs
 from mtlkit.training.sampling.columns import BatchTexts, SharedTexts, shared_texts
@@ -128,7 +129,7 @@ class UpperBackbone(WholeBackbone):
 
     def encode(self, parts: Sequence[PartOfBatch], joined: Batch) -> Tensor:
         states_TD = torch.cat([part.states(self.stores) for part in parts])
-        return self.model.encoder(parts[0].task).encode_from(joined, states_TD, self.depth)
+        return own_encoder(self.model.encoder(parts[0].task)).encode_from(joined, states_TD, self.depth)
 
 
 class CachedVectors:

@@ -14,8 +14,8 @@ from mtlkit.config.commands.pretrain import PretrainOptions
 from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.config.commands.train_sentence import TrainSentenceOptions
 from mtlkit.errors import UsageError
-from mtlkit.model.checkpoint import Uninitialised
 from mtlkit.model.encoder import Encoder
+from mtlkit.model.randomness import Uninitialised
 from mtlkit.recipes.pretrain import pretrain
 from mtlkit.recipes.train_mtl import train_mtl
 from mtlkit.recipes.train_sentence import train_sentence

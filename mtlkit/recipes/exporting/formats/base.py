@@ -91,6 +91,14 @@ class ExportFormat(ABC):
         return ""
 
 
+def library_reason(description: ModelDescription) -> str:
+    """Why a format for mtlkit's own encoder cannot hold a model: it runs through transformers. Empty if it does not."""
+    stored = description.architecture.transformers
+    if stored is None:
+        return ""
+    return f"as {stored.get('model_type')} runs through transformers; use --format sentence-transformers or compact"
+
+
 def format_of(name: str) -> ExportFormat:
     """The export format of this name."""
     return cast(ExportFormat, EXPORT_FORMATS[name])

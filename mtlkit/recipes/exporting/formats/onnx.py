@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mtlkit.config.registries.export_formats import EXPORT_FORMATS
-from mtlkit.recipes.exporting.formats.base import ExportFormat
+from mtlkit.recipes.exporting.formats.base import ExportFormat, library_reason
 from mtlkit.runs.record import GRAPH, PAIR_GRAPH, RECORD
 
 if TYPE_CHECKING:
     from mtlkit.inference.load_weights import LoadedWeights
+    from mtlkit.model.description import ModelDescription
     from mtlkit.recipes.exporting.verify import Outputs
 
 
@@ -48,6 +49,9 @@ class OnnxFormat(ExportFormat):
         from mtlkit.report.export_card_onnx import onnx_use
 
         return onnx_use(weights.checkpoint)
+
+    def unfit(self, description: ModelDescription) -> str:
+        return library_reason(description)
 
     def next_command(self, out: Path) -> str:
         return f'mtlkit embed --model {shlex.quote(str(out))} "some sentence"'

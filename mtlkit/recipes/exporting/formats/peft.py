@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mtlkit.config.registries.export_formats import EXPORT_FORMATS
-from mtlkit.recipes.exporting.formats.base import ExportFormat
+from mtlkit.recipes.exporting.formats.base import ExportFormat, library_reason
 from mtlkit.runs.record import EXPORT_RECORD, TOKENIZER
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class PeftFormat(ExportFormat):
     merges_adapters = False
 
     def write(self, folder: Path, weights: LoadedWeights) -> None:
+        from mtlkit.model.encoder import own_encoder
         from mtlkit.model.interop.head_files import write_heads
         from mtlkit.model.interop.peft import BASE, write_adapter
         from mtlkit.model.interop.writing import write_foreign
@@ -51,7 +52,7 @@ class PeftFormat(ExportFormat):
         (folder / BASE).mkdir()
         write_foreign(folder / BASE, model.backbone, description.encoding, tokenizer_facts(weights), description.vectors)
         disk.write(folder / BASE / TOKENIZER, self.tokenizer(weights).to_str().encode())
-        write_adapter(folder, adapter, model.backbone)
+        write_adapter(folder, adapter, own_encoder(model.backbone))
         if model.tasks:
             write_heads(folder, model)
 
@@ -73,6 +74,8 @@ class PeftFormat(ExportFormat):
     def unfit(self, description: ModelDescription) -> str:
         if not description.adapters:
             return "which has no adapter; use --format sentence-transformers"
+        if reason := library_reason(description):
+            return reason
         odd = [task.name for task in description.tasks if task.joint or task.tags is not None]
         return f"as there is no place for head {odd[0]!r}; export another one with --task" if odd else ""
 

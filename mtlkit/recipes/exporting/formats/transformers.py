@@ -27,10 +27,11 @@ class TransformersFormat(ExportFormat):
     stages = ("base",)
 
     def write(self, folder: Path, weights: LoadedWeights) -> None:
+        from mtlkit.model.encoder import own_encoder
         from mtlkit.model.interop.language_model import write_language_model
         from mtlkit.recipes.exporting.tokenizer_facts import tokenizer_facts
 
-        write_language_model(folder, weights.model.backbone, weights.checkpoint.encoding, tokenizer_facts(weights))
+        write_language_model(folder, own_encoder(weights.model.backbone), weights.checkpoint.encoding, tokenizer_facts(weights))
 
     def outputs(self, folder: Path, weights: LoadedWeights, texts: Sequence[str]) -> Outputs:
         from mtlkit.recipes.exporting.verify_language_model import transformers_outputs

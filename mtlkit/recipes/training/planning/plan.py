@@ -20,6 +20,7 @@ from mtlkit.data.sources.pair_columns import pair_head_of
 from mtlkit.errors import UsageError, listed, suggest
 from mtlkit.inference.compute import choose_compute
 from mtlkit.inference.load_weights import read_description
+from mtlkit.model.interop.auto_models import check_supported
 from mtlkit.model.weight_names import weight_names
 from mtlkit.recipes.training.baselines.validate import check_baselines
 from mtlkit.recipes.training.initial_model import choose_start
@@ -97,6 +98,8 @@ def make_plan(options: Options, spec: CommandSpec, init: str | None) -> TrainPla
     )
     check_continual(plan, known)
     _check_output(plan, options.out or options.runs / spec.folder)
+    if options.cache_prefix:
+        check_supported(architecture, "--cache-prefix", "remove it: a backbone that is frozen as a whole is cached anyway")
     _check_freezing(plan, known, weights, architecture.repeats)
     if isinstance(options, TrainSentenceOptions):
         check_objective(options, start, freezing, architecture.vector_dim)

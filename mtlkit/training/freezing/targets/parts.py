@@ -23,6 +23,6 @@ def add(name: str, help: str, pattern: re.Pattern[str], rank: int) -> None:
 add("backbone", "everything below the heads.", re.compile(r"backbone\."), 0)
 add("embeddings", "embeddings of tokens and positions.", EMBEDDINGS, 1)
 add("pooling", "the final norm, dense layers after the pooling and learned weights of tokens.", POOLING, 3)
-add("norms", "all norms of the backbone.", re.compile(r"backbone\.(.*\.)?\w*norm\."), 4)
+add("norms", "all norms of the backbone.", re.compile(r"backbone\.(.*\.)?\w*[nN]orm\w*\."), 4)
 add("bias", "all biases of the backbone.", re.compile(r"backbone\..*\.bias$"), 5)
 add("heads", "the heads of all tasks.", re.compile(r"heads\."), 6)

@@ -1,0 +1,58 @@
+"""Tokenizers that transformers builds: of classes that mtlkit does not have, or from the vocabulary files of older libraries."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from mtlkit.config.tokenizer_settings import TokenizerSettings
+from mtlkit.data.tokenization.files import bare
+from mtlkit.data.tokenization.pretrained import FILE, VOCABULARIES, lowercase_first
+from mtlkit.errors import IntegrityError, listed
+from mtlkit.model.interop.silence import silence
+from mtlkit.model.interop.text_length import length_settings
+from mtlkit.model.library import one_line
+
+CONVERTED = ("vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model", "spm.model")
+
+
+def needs_library(settings: TokenizerSettings) -> bool:
+    """Whether a folder has no tokenizer.json and no vocabulary that mtlkit reads, but one that transformers can convert."""
+    names = VOCABULARIES.get(settings.kind, ())
+    readable = names and all(os.path.lexists(settings.folder / name) for name in names)
+    convertible = not readable and FILE not in (found := vocabularies(settings.folder)) and found
+    return bool(convertible) and find_spec("transformers") is not None
+
+
+def vocabularies(folder: Path) -> list[str]:
+    """The files of a folder that a tokenizer can be built from; without any, transformers would invent an empty one."""
+    return [name for name in (FILE, *CONVERTED) if os.path.lexists(folder / name)]
+
+
+def library_tokenizer(folder: Path, *, has_modules: bool) -> Tokenizer:
+    """The tokenizer that AutoTokenizer builds of a folder, never with code from it. `has_modules`: the folder belongs to
+    sentence-transformers, whose files may ask for lower case.
+
+    Raises IntegrityError if it cannot be built, or exists in Python only.
+    """
+    if not vocabularies(folder):
+        raise IntegrityError(f"{folder}: no tokenizer found ({FILE}, or one of {listed(CONVERTED)}); save it with the model")
+    try:
+        with silence():
+            from transformers import AutoTokenizer
+
+            whole = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # whatever its class, there is no tokenizer
+        raise IntegrityError(f"{folder}: transformers cannot build its tokenizer ({one_line(error)})") from None
+    backend = getattr(whole, "backend_tokenizer", None)
+    if not isinstance(backend, Tokenizer):
+        raise IntegrityError(
+            f"{folder}: its tokenizer, {type(whole).__name__}, has no fast form, which mtlkit needs; save one as {FILE}"
+        )
+    tokenizer = Tokenizer.from_str(backend.to_str())
+    if has_modules and length_settings(folder)[1].get("do_lower_case") is True:
+        lowercase_first(tokenizer)
+    return bare(tokenizer)
