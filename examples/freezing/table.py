@@ -34,6 +34,8 @@ WAYS = {
     "guard ewc": ["--guard", "ewc"],
     "rehearse the first old task, 0.2": ["--rehearse", "{first}:0.2"],
     "rehearse all old tasks, 0.2": ["--rehearse", "{first}:0.2", "--rehearse", "{second}:0.2"],
+    "adapter of its own, all layers": ["--adapter", "lora:8", "--adapter-per", "task"],
+    "adapter of its own, upper half": ["--adapter", "lora:8@layers:{upper}", "--adapter-per", "task"],
     "unfreeze top-down, decay 2.6": ["--unfreeze", "top-down", "--layer-lr-decay", "2.6"],
 }
 
@@ -69,6 +71,8 @@ def main() -> None:
     common = ["--init", str(asked.start), "--task", asked.new, *(part for task in asked.old for part in ("--watch", task))]
     ways = {way: way.split() for way in asked.only} if asked.only else WAYS
     first, second = next(iter(old)), list(old)[-1]
+    layers = start.checkpoint.architecture.layers
+    upper = f"{layers // 2}-{layers - 1}"
     sizes = ", ".join(f"{name} {len(table):,}" for name, table in tables.items())
     print(f"{asked.split} rows: {sizes}; seeds {asked.seeds}; {' '.join(more)}\n")
     row(["", new, *(f"{name}: change in points (95 %)" for name in old), "seconds", "peak MiB"])
@@ -77,7 +81,7 @@ def main() -> None:
         fresh, changes, costs = [], defaultdict(list), []
         for seed in range(asked.seeds):
             run = asked.out / folder_of(way, seed)
-            chosen = [part.format(first=first, second=second) for part in options]
+            chosen = [part.format(first=first, second=second, upper=upper) for part in options]
             costs.append(train([*common, *chosen, *more, "--seed", str(seed)], run))
             made = mtlkit.load(run)
             fresh.append(accuracy(made, new, tables[new]))

@@ -37,6 +37,10 @@ class LowRank(nn.Module):
     def forward(self, states: Tensor) -> Tensor:
         return functional.linear(functional.linear(states, self.a) * self.scale, self.b)
 
+    def added_to(self, outputs: Tensor, states: Tensor) -> Tensor:
+        """The term for states (T, in), added to the outputs of the layer, (T, out)."""
+        return torch.addmm(outputs, functional.linear(states, self.a), self.b.T, alpha=self.scale)
+
     def product(self) -> Tensor:
         """What is added to the weight, (out, in)."""
         return self.scale * (self.b @ self.a)

@@ -106,7 +106,7 @@ def linear(layer: nn.Linear, states_TD: Tensor) -> Tensor:
     """Applies a linear layer to states (T, in)."""
     if _trains_on_cpu(states_TD):
         result: Tensor = _Linear.apply(states_TD, layer.weight, layer.bias)  # type: ignore[no-untyped-call]
-        return result + layer.term(states_TD) if isinstance(layer, AdaptedLinear) else result
+        return layer.term.added_to(result, states_TD) if isinstance(layer, AdaptedLinear) else result
     plain: Tensor = layer(states_TD)
     return plain
 
