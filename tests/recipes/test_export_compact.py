@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -63,8 +64,8 @@ def test_a_flipped_byte_is_found(exported: Export, tmp_path: Path) -> None:
 def test_a_weight_too_large_for_half_precision_is_refused(
     sources: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def enlarged(path: Path) -> LoadedWeights:
-        weights = load_weights(path)
+    def enlarged(path: Path, **options: Any) -> LoadedWeights:
+        weights = load_weights(path, **options)
         with torch.no_grad():
             weights.model.backbone.norm.weight[0] = 1e5
         return weights

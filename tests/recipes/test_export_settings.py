@@ -122,8 +122,8 @@ def test_an_export_of_a_folder_that_is_read_otherwise_is_refused(
     folder = wrap(**SETTINGS)
     true = recipe.load_weights
 
-    def blind(path: Path) -> Any:
-        weights = true(path)
+    def blind(path: Path, **options: Any) -> Any:
+        weights = true(path, **options)
         object.__setattr__(weights, "encoder", weights.encoder.with_prompt(""))
         return weights
 
