@@ -7,7 +7,7 @@ from pathlib import Path
 from mtlkit.data.sources.hub import hub_answers, is_network_fault, quiet, unreachable
 from mtlkit.errors import NetworkError, UsageError, first_line
 
-WANTED = ["*.json", "*.safetensors", "*.txt"]  # no pickled weights
+WANTED = ["*.json", "*.safetensors", "*.txt", "*.model"]  # no pickled weights; vocabularies of SentencePiece are *.model
 UNWANTED = ["onnx/*", "openvino/*"]  # the same weights in other formats
 
 

@@ -13,10 +13,10 @@ from mtlkit.data.tokenization.files import bare
 from mtlkit.data.tokenization.pretrained import FILE, VOCABULARIES, lowercase_first
 from mtlkit.errors import IntegrityError, listed
 from mtlkit.model.interop.silence import silence
-from mtlkit.model.interop.text_length import length_settings
+from mtlkit.model.interop.text_length import SENTENCE_PIECE, length_settings
 from mtlkit.model.library import one_line
 
-CONVERTED = ("vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model", "spm.model")
+CONVERTED = ("vocab.txt", "vocab.json", *SENTENCE_PIECE)
 
 
 def needs_library(settings: TokenizerSettings) -> bool:

@@ -11,6 +11,7 @@ from mtlkit.model.description import ADAPTER, CONFIG, HEAD_WEIGHTS, HEADS
 from mtlkit.model.interop.classifier import transformer_of
 from mtlkit.model.interop.dense import DenseModule, dense_files
 from mtlkit.model.interop.modules import MODULES, module_folders, read_modules
+from mtlkit.model.interop.text_length import SENTENCE_PIECE
 from mtlkit.model.interop.weight_files import weight_files
 from mtlkit.runs.record import RECORD, TOKENIZER, file_digest
 
@@ -77,6 +78,8 @@ def model_files(folder: Path) -> list[Path]:
     files = {*weight_files(inner), *dense_files(dense), *(inner_folder / CONFIG for inner_folder in module_folders(folder))}
     for searched in (folder, inner):
         files |= {searched / name for name in SETTINGS} | set(searched.glob(LENGTH_FILES))
+    if not (inner / TOKENIZER).is_file():
+        files |= {inner / name for name in SENTENCE_PIECE}
     return sorted(path for path in files if _readable(path))
 
 

@@ -17,6 +17,7 @@ from mtlkit.model.interop.setting_checks import check_keys
 UNLIMITED = 1_000_000  # tokenizers without a limit use a number far above this
 LARGEST = 2**28  # maximum bytes of a tokenizer.json
 TOKENIZER, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
+SENTENCE_PIECE = ("spiece.model", "spm.model", "sentencepiece.bpe.model", "tokenizer.model")  # read where there is no TOKENIZER
 KEYWORDS = ("processor_kwargs", "tokenizer_args")  # keys of that file which override settings of the tokenizer
 SIDES: dict[str, Truncation] = {"right": "head", "left": "tail"}
 

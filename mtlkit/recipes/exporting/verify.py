@@ -27,6 +27,7 @@ from mtlkit.runs.record import GRAPH
 Outputs = dict[str, Array]  # by their names in an ONNX graph: `vector`, `head:NAME`, `router`
 
 TOLERANCE = 1e-5  # relative to the larger of 1 and the largest number
+LONGEST = 512  # words of a text: models that read 32,000 tokens take minutes and gigabytes for so many
 FIXED = (
     "",
     "A",
@@ -38,8 +39,10 @@ FIXED = (
 
 
 def check_texts(encoder: TextEncoder, *, cut: bool) -> list[str]:
-    """Short, blank, multilingual and long texts. The longest fills all positions of the model; `cut` adds a longer one."""
-    words = (FIXED[3].split() * encoder.encoding.max_length)[: encoder.encoding.max_length]
+    """Short, blank, multilingual and long texts. The longest fills all positions of the model, if there are at most LONGEST;
+    `cut` adds a longer one."""
+    count = min(encoder.encoding.max_length, LONGEST)
+    words = (FIXED[3].split() * count)[:count]
     low, high = 0, len(words)
     while low < high:
         middle = (low + high + 1) // 2
