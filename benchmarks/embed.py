@@ -17,6 +17,7 @@ import numpy as np
 from compare import PACKAGED, compare, describe, model_folder, names, parser, positive
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
+from shapes import SHAPES, write_shape
 from workers import Workers, present
 
 NEEDS = {
@@ -74,6 +75,7 @@ def cosine(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.
 def read_options() -> argparse.Namespace:
     made = parser(__doc__)
     made.add_argument("--model", type=Path, metavar="DIR", help=f"Hugging Face folder (default: the one in {PACKAGED})")
+    made.add_argument("--shape", choices=SHAPES, help="random weights of this shape, read with the tokenizer of --model")
     made.add_argument("--data", action="append", metavar="SOURCE", help="texts that mtlkit reads; repeatable (default: samples)")
     made.add_argument("--limit", type=positive, default=512, help="texts of a run (default: %(default)s)")
     made.add_argument("--max-length", type=positive, default=256, help="tokens of a text at most (default: %(default)s)")
@@ -97,7 +99,8 @@ def main() -> None:
         raise SystemExit(f"{options.ours} cannot be measured")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        shared = {**vars(options), "model": str(copy_model(options.model, folder, options.max_length)), "folder": name}
+        model = write_shape(options.shape, options.model, folder) if options.shape else options.model
+        shared = {**vars(options), "model": str(copy_model(model, folder, options.max_length)), "folder": name}
         with Workers(Path(__file__).with_name("embed_sides.py"), sides, shared) as ready:
             print(f"{options.limit:,} texts at most, up to {options.max_length} tokens, {options.precision}")
             compare(ready[0], ready[1:], options.rounds, "texts/s")

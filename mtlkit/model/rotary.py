@@ -41,14 +41,14 @@ def turned(qkv: Tensor, turns_TP: Tensor, heads: int) -> Tensor:
         result: Tensor = _Turn.apply(qkv, turns_TP, heads)  # type: ignore[no-untyped-call]
         return result
     width = 2 * heads * turns_TP.shape[1]
-    pairs = torch.view_as_complex(qkv[:, :width].float().view(len(qkv), heads, -1, 2)) * turns_TP[:, None]
+    pairs = torch.view_as_complex(qkv[:, :width].float().view(-1, heads, turns_TP.shape[1], 2)) * turns_TP[:, None]
     return torch.cat([torch.view_as_real(pairs).flatten(1).to(qkv.dtype), qkv[:, width:]], 1)
 
 
 def turned_in_graph(qkv: Tensor, angles_TP: Tensor, heads: int) -> Tensor:
     """Like `turned`, without complex numbers and without overwriting, for graphs of other runtimes."""
     width = 2 * heads * angles_TP.shape[1]
-    left, right = qkv[:, :width].view(len(qkv), heads, -1, 2).unbind(3)
+    left, right = qkv[:, :width].view(-1, heads, angles_TP.shape[1], 2).unbind(3)
     cos, sin = angles_TP.cos()[:, None], angles_TP.sin()[:, None]
     pairs = torch.stack([left * cos - right * sin, left * sin + right * cos], 3)
     return torch.cat([pairs.flatten(1), qkv[:, width:]], 1)
@@ -72,6 +72,6 @@ class _Turn(torch.autograd.Function):
 
 def _turn(qkv: Tensor, turns_TP: Tensor, heads: int) -> Tensor:
     pairs = turns_TP.shape[1]
-    grid = qkv[:, : 2 * heads * pairs].view(len(qkv), heads, pairs, 2)
+    grid = qkv[:, : 2 * heads * pairs].view(-1, heads, pairs, 2)
     torch.view_as_complex(grid).mul_(turns_TP[:, None])
     return qkv
