@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from safetensors.numpy import load_file
 from torch import nn
 
 from mtlkit.config.architecture import Architecture
+from mtlkit.config.block_options import BlockOptions
 from mtlkit.config.pooling import DenseShape
 from mtlkit.data.sources import sample_source
 from mtlkit.data.tokenization.tokenizer import TextEncoder
@@ -29,6 +31,11 @@ from mtlkit.runs.store import StoreEntry
 
 OURS = {"norm": "pre", "embedding_norm": False}
 BERT = {"norm": "post", "embedding_norm": True, "epsilon": 1e-12, "hidden": 96, "normalize": True}
+UNBIASED: dict[str, Any] = {"gated": True, "attention_bias": False, "expand_bias": False, "contract_bias": False}
+MODERNBERT = BlockOptions(
+    rotary_base=1e5, local_rotary_base=1e3, window=3, local_layers=(1, 2), norm_bias=False, first_norm=False, **UNBIASED
+)
+EUROBERT = BlockOptions(rotary_base=1e4, rotary_scale=1.5, kv_heads=2, norm_type="rms", **UNBIASED)
 SHAPES = {
     "bidirectional": OURS,
     "causal": {**OURS, "attention": "causal"},
@@ -37,6 +44,8 @@ SHAPES = {
     "albert": {**BERT, "embedding_dim": 32, "layers": 7, "layer_groups": 3},
     "mpnet": {**BERT, "position_buckets": 32},
     "max of wide vectors": {**BERT, "pooling": "max+mean", "dense": (DenseShape(24),)},
+    "modernbert": {**OURS, "blocks": MODERNBERT, "embedding_norm": True},
+    "eurobert": {**OURS, "blocks": EUROBERT, "activation": "silu"},
     "first token": {**BERT, "pooling": "first"},
     "weighted": {**OURS, "pooling": "weighted"},
     "tanh": {**OURS, "activation": "gelu_tanh"},
@@ -91,7 +100,9 @@ def test_packed_states_at_a_block_are_those_of_the_encoder(
     torch.testing.assert_close(found, encode_hidden_states(model, encoded, CPU, depth, 300), atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("shape", ["bidirectional", "causal", "bert", "electra", "mpnet", "albert", "weighted", "tanh"])
+@pytest.mark.parametrize(
+    "shape", ["bidirectional", "causal", "bert", "electra", "mpnet", "albert", "modernbert", "eurobert", "weighted", "tanh"]
+)
 def test_bytes_are_close_to_fp32(shape: str, text_encoder: TextEncoder, texts: list[str]) -> None:
     encoder = make(shape, text_encoder)
     exact = vectors(pack(encoder), text_encoder, texts)
@@ -101,7 +112,7 @@ def test_bytes_are_close_to_fp32(shape: str, text_encoder: TextEncoder, texts: l
     assert np.abs(exact - rough).max() > 1e-6  # it is another arithmetic
 
 
-@pytest.mark.parametrize("shape", ["bert", "mpnet", "weighted"])
+@pytest.mark.parametrize("shape", ["bert", "mpnet", "modernbert", "weighted"])
 @pytest.mark.parametrize("form", ["packed", "bytes"])
 def test_a_text_has_the_same_vector_in_any_batch(form: str, shape: str, text_encoder: TextEncoder, texts: list[str]) -> None:
     encoder = make(shape, text_encoder)

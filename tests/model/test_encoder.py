@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from mtlkit.batch import MULTIPLE, Batch
 from mtlkit.config.architecture import Architecture, Attention, TaskSpec
+from mtlkit.config.block_options import BlockOptions
 from mtlkit.config.pooling import Pooling
 from mtlkit.data.encoded import Encoded, EncodedWords
 from mtlkit.data.tokenization.text_pairs import encode_pairs
@@ -300,3 +301,17 @@ def test_token_types_mark_the_second_text_of_a_pair(reader: TextEncoder) -> None
     assert sorted(names) == sorted(name for name, _ in model.named_parameters())
     model(pairs.batch([0, 1]), "same").sum().backward()
     assert encoder.second_type.grad is not None
+
+
+@pytest.mark.parametrize(
+    "blocks",
+    [
+        BlockOptions(rotary_base=1e4, gated=True, norm_bias=False, attention_bias=False, first_norm=False),
+        BlockOptions(rotary_base=1e4, kv_heads=1, norm_type="rms", expand_bias=False),
+        BlockOptions(gated=True, contract_bias=False),
+    ],
+)
+def test_names_of_weights_follow_the_options_of_blocks(blocks: BlockOptions) -> None:
+    architecture = Architecture(40, 2, 32, 4, 64, embedding_norm=True, blocks=blocks)
+    names = [f"backbone.{name}" for name, _ in Encoder(architecture).named_parameters()]
+    assert sorted(weight_names(architecture, {})) == sorted(names)

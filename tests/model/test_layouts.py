@@ -7,6 +7,7 @@ import torch
 from mtlkit.batch import Batch
 from mtlkit.model.attention import AttentionSettings
 from mtlkit.model.layouts import GroupedLayout, PaddedLayout, VarlenLayout, layout_of
+from mtlkit.model.rotary import Rotary
 
 
 def test_every_token_of_a_text_counts_once_and_no_other() -> None:
@@ -40,12 +41,23 @@ def padded(batch: Batch, states: torch.Tensor) -> tuple[PaddedLayout, torch.Tens
     return PaddedLayout(torch.zeros(mask.shape, dtype=torch.long), mask.long()), room.flatten(0, 1)
 
 
-@pytest.mark.parametrize("causal", [False, True])
-def test_a_rectangle_gives_what_groups_give(batch: Batch, qkv: torch.Tensor, causal: bool) -> None:
+ROTARY = Rotary(100.0, 4)
+SETTINGS = [
+    AttentionSettings(2),
+    AttentionSettings(2, causal=True),
+    AttentionSettings(2, window=1),
+    AttentionSettings(2, rotary=ROTARY),
+    AttentionSettings(4, kv_heads=1, causal=True, window=2, rotary=ROTARY),
+]
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_a_rectangle_gives_what_groups_give(batch: Batch, qkv: torch.Tensor, settings: AttentionSettings) -> None:
     layout, room = padded(batch, qkv)
-    settings = AttentionSettings(2, causal)
     real = layout.mask.bool().flatten()
-    torch.testing.assert_close(layout.attend(room, settings)[real], GroupedLayout(batch).attend(qkv, settings), atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        layout.attend(room, settings)[real], GroupedLayout(batch).attend(qkv.clone(), settings), atol=1e-6, rtol=0
+    )
     torch.testing.assert_close(layout.mean(room), GroupedLayout(batch).mean(qkv))
     torch.testing.assert_close(layout.first(room), GroupedLayout(batch).first(qkv))
     assert layout.positions[real].tolist() == batch.positions.tolist()
@@ -57,12 +69,19 @@ def test_offsets_pool_as_groups_do(batch: Batch, qkv: torch.Tensor) -> None:
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-@pytest.mark.parametrize("causal", [False, True])
-def test_flash_attention_gives_what_groups_give(batch: Batch, causal: bool) -> None:
+@pytest.mark.parametrize(
+    "settings",
+    [
+        AttentionSettings(2),
+        AttentionSettings(2, causal=True),
+        AttentionSettings(2, window=1),
+        AttentionSettings(4, kv_heads=1, window=2, rotary=Rotary(100.0, 32)),
+    ],
+)
+def test_flash_attention_gives_what_groups_give(batch: Batch, settings: AttentionSettings) -> None:
     torch.manual_seed(0)
     states = torch.randn(12, 3 * 64, device="cuda", dtype=torch.bfloat16)
     there = batch.to(torch.device("cuda"))
     assert isinstance(layout_of(there), VarlenLayout)
-    settings = AttentionSettings(2, causal)
     flash, groups = layout_of(there).attend(states, settings), GroupedLayout(there).attend(states, settings)
     torch.testing.assert_close(flash, groups, atol=2e-2, rtol=0)

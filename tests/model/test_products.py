@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mtlkit.model.fallbacks import ACTIVATIONS
-from mtlkit.model.products import linear, mlp
+from mtlkit.model.products import gated_mlp, linear, mlp
 
 
 def layers() -> tuple[nn.Linear, nn.Linear]:
@@ -32,6 +32,24 @@ def test_an_mlp_has_torchs_values_and_gradients(name: str, frozen: tuple[bool, b
     tensors = [states, *expand.parameters(), *contract.parameters()]
     ours = mlp(expand, contract, name, states)
     theirs = contract(ACTIVATIONS[name](expand(states)))
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+    for mine, other in zip(gradients(ours, tensors), gradients(theirs, tensors), strict=True):
+        torch.testing.assert_close(mine, other, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("frozen", [(False, False, False), (True, False, True), (True, True, False)])
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("name", ["gelu", "gelu_tanh", "silu", "relu"])
+def test_a_gated_mlp_has_torchs_values_and_gradients(name: str, bias: bool, frozen: tuple[bool, bool, bool]) -> None:
+    torch.manual_seed(0)
+    expand, contract = nn.Linear(24, 80, bias), nn.Linear(40, 16, bias)
+    states = torch.randn(7, 24, requires_grad=not frozen[0])
+    expand.requires_grad_(not frozen[1])
+    contract.requires_grad_(not frozen[2])
+    tensors = [states, *expand.parameters(), *contract.parameters()]
+    ours = gated_mlp(expand, contract, name, states)
+    gate, factor = expand(states).chunk(2, 1)
+    theirs = contract(ACTIVATIONS[name](gate) * factor)
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
     for mine, other in zip(gradients(ours, tensors), gradients(theirs, tensors), strict=True):
         torch.testing.assert_close(mine, other, atol=1e-5, rtol=1e-5)

@@ -24,7 +24,8 @@ from mtlkit.recipes.train_mtl import train_mtl
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of other libraries
 QUICK: dict[str, Any] = {"epochs": 1, "min_steps": 0, "batch_tokens": 256, "learning_rate": 3e-3, "track_every": 0}
-FROZEN = {"mpnet": "embeddings,layers:0", "albert": "embeddings,layers:0-2"}
+MODERN = ("modernbert", "nomic_bert", "gte", "eurobert")
+FROZEN = {**dict.fromkeys(("mpnet", *MODERN), "embeddings,layers:0"), "albert": "embeddings,layers:0-2"}
 
 
 def write_words(path: Path) -> Path:
@@ -48,7 +49,7 @@ def test_a_family_is_trained_above_frozen_layers_and_exported(kind: str, data: P
     )
     before, after = read_foreign(peer)[0].backbone.state_dict(), load_model(tmp_path / "run")[0].backbone.state_dict()
     changed = {name for name in before if not torch.equal(before[name], after[name])}
-    assert changed == {name for name in before if name.startswith("blocks.1.")}
+    assert changed == {name for name in before if name.startswith(("blocks.1.", "norm."))}
     done = export(ExportOptions(model=str(tmp_path / "run"), out=tmp_path / "out"))
     assert done.difference is not None
     assert done.difference <= 1e-5
@@ -62,7 +63,10 @@ def test_a_family_is_trained_above_frozen_layers_and_exported(kind: str, data: P
 
 @pytest.mark.parametrize(
     ("kind", "format"),
-    [("mpnet", "compact"), *(pytest.param(kind, "onnx", marks=pytest.mark.slow) for kind in ("mpnet", "albert", "wide"))],
+    [
+        ("mpnet", "compact"),
+        *(pytest.param(kind, "onnx", marks=pytest.mark.slow) for kind in ("mpnet", "albert", *MODERN, "wide")),
+    ],
 )
 def test_other_formats_hold_them(kind: str, format: Any, wrap: Wrap, tmp_path: Path) -> None:
     if kind == "wide":

@@ -28,9 +28,16 @@ from mtlkit.model.interop.families.base import ACTIVATION_NAMES, FAMILIES, Famil
 from mtlkit.model.interop.head_files import add_head, read_heads, read_tasks
 from mtlkit.model.interop.json_files import read_object, read_optional
 from mtlkit.model.interop.model_kinds import check_kind, check_modules
-from mtlkit.model.interop.modules import TOKENIZER_CONFIG, SentenceTransformerModules, read_classifier_modules, read_modules
+from mtlkit.model.interop.modules import (
+    MODULES,
+    TOKENIZER_CONFIG,
+    SentenceTransformerModules,
+    read_classifier_modules,
+    read_modules,
+)
 from mtlkit.model.interop.names import TOKEN_WEIGHTS, bare_names, check_shapes, in_transformer, ours_from
 from mtlkit.model.interop.stray_weights import check_adapters
+from mtlkit.model.interop.text_length import declared_length
 from mtlkit.model.interop.weight_files import weight_files
 from mtlkit.model.interop.word_weights import read_word_weights
 from mtlkit.model.multitask import MultiTaskModel
@@ -101,6 +108,8 @@ def _describe(folder: Path, classifier: bool) -> tuple[SentenceTransformerModule
     if type(pad_id) is not int or not 0 <= pad_id < LARGEST:
         raise IntegrityError(f"{path}: pad_token_id {pad_id!r} is not a token, and positions begin after it")
     architecture = _architecture(config, family, modules, pad_id)
+    if architecture.blocks.rotary and (folder / MODULES).is_file() and (declared := declared_length(modules.folder)):
+        architecture = replace(architecture, max_length=max(architecture.max_length, declared))
     check_widths(modules.dense, architecture.pooled_dim)
     checkpoint = describe(modules, architecture, read_tasks(folder) if head is None else (head.spec,))
     return modules, family, pad_id, checkpoint

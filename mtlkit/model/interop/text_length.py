@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ LARGEST = 2**28  # maximum bytes of a tokenizer.json
 TOKENIZER, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
 SENTENCE_PIECE = ("spiece.model", "spm.model", "sentencepiece.bpe.model", "tokenizer.model")  # read where there is no TOKENIZER
 KEYWORDS = ("processor_kwargs", "tokenizer_args")  # keys of that file which override settings of the tokenizer
+Candidate = tuple[Path, str, Any]  # a file, a key, its value
 SIDES: dict[str, Truncation] = {"right": "head", "left": "tail"}
 
 
@@ -34,8 +36,24 @@ def longest_text(folder: Path, *, bare: bool = False) -> int | None:
     """The maximum length in tokens; None if only the model's positions limit it. `bare`: there is no modules.json, and only the
     tokenizer sets the length. Raises IntegrityError.
     """
-    path, settings = length_settings(folder) if not bare else (folder, {})
-    candidates: list[tuple[Path, str, Any]] = []
+    candidates = [] if bare else _declared(folder)
+    config = read_optional(folder / TOKENIZER_CONFIG)
+    key = "model_max_length" if "model_max_length" in config else "max_len"
+    return _first_number([*candidates, (folder / TOKENIZER_CONFIG, key, config.get(key))])
+
+
+def declared_length(folder: Path) -> int | None:
+    """The maximum length in the files of sentence-transformers alone, which no number of positions in config.json limits there.
+
+    Raises IntegrityError.
+    """
+    return _first_number(_declared(folder))
+
+
+def _declared(folder: Path) -> list[Candidate]:
+    """The maximum lengths in the files of sentence-transformers, by precedence. Raises IntegrityError."""
+    path, settings = length_settings(folder)
+    candidates: list[Candidate] = []
     for name in KEYWORDS:
         arguments = settings.get(name) or {}
         if not isinstance(arguments, dict):
@@ -43,10 +61,11 @@ def longest_text(folder: Path, *, bare: bool = False) -> int | None:
         if unknown := check_keys(path, arguments, PROCESSOR_KEYS, f"{name}."):
             raise IntegrityError(f"{path}: {listed(unknown)} is not supported; remove it, or set it in {TOKENIZER_CONFIG}")
         candidates.append((path, f"{name}.model_max_length", arguments.get("model_max_length")))
-    candidates.append((path, "max_seq_length", settings.get("max_seq_length")))
-    config = read_optional(folder / TOKENIZER_CONFIG)
-    key = "model_max_length" if "model_max_length" in config else "max_len"
-    candidates.append((folder / TOKENIZER_CONFIG, key, config.get(key)))
+    return [*candidates, (path, "max_seq_length", settings.get("max_seq_length"))]
+
+
+def _first_number(candidates: Iterable[Candidate]) -> int | None:
+    """The first that is set; None if it is unlimited. Raises IntegrityError."""
     for file, key, value in candidates:
         if value is None:
             continue

@@ -6,15 +6,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from peers import PEERS, peer_vectors, transformers, write_peer
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
 from mtlkit.errors import IntegrityError
 from mtlkit.inference.loaded_model import load
 from mtlkit.model.fallbacks import ACTIVATIONS
 from mtlkit.model.interop.families.base import ACTIVATION_NAMES, FAMILIES
+from mtlkit.model.interop.families.nomic_bert import OLDER
 from mtlkit.model.interop.reading import describe_foreign
 
 CLASSES = {
@@ -22,6 +25,7 @@ CLASSES = {
     "esm": "EsmConfig",
     "gpt2": "GPT2Config",
 }
+MODULES = {"": "Transformer", "1_Pooling": "Pooling"}
 TEXTS = ["The cat sleeps near the river.", "A saw", ""]
 
 
@@ -150,3 +154,50 @@ def test_options_of_blocks_that_are_not_supported_are_refused(
     without(tmp_path / "config.json", **change)
     with pytest.raises(IntegrityError, match=rf"config\.json.*{message}"):
         load(tmp_path)
+
+
+def test_keys_of_older_classes_are_read(tmp_path: Path) -> None:
+    """Of nomic-ai's models, as in their config.json, with the same weights."""
+    peer = write_peer("nomic_bert", tmp_path, TEXTS * 10)
+    wanted = load(tmp_path).embed(TEXTS)
+    path, own = tmp_path / "config.json", peer.config
+    keys = {key: getattr(own, key) for key in OLDER if key != "hidden_act"}
+    older = {OLDER[key]: value for key, value in keys.items()} | {"activation_function": "swiglu", "rotary_emb_fraction": 1.0}
+    without(path, *OLDER, "rope_parameters", "head_dim", rotary_emb_base=1000, prenorm=False, qkv_proj_bias=False, **older)
+    assert np.array_equal(load(tmp_path).embed(TEXTS), wanted)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_positions_of_alibabas_class_are_scaled_as_published(tmp_path: Path) -> None:
+    """NTK scaling with a fixed factor (Su, kexue.fm/archives/9706), which transformers has not, and no token types."""
+    peer = write_peer("gte", tmp_path, TEXTS * 10)
+    weights = load_file(tmp_path / "model.safetensors")
+    types = weights.pop("embeddings.token_type_embeddings.weight")
+    save_file({f"new.{name}": weight for name, weight in weights.items()}, tmp_path / "model.safetensors")
+    scaling = {"type": "ntk", "factor": 3.0}
+    without(
+        tmp_path / "config.json", "rope_parameters", model_type="new", rope_theta=50.0, rope_scaling=scaling, type_vocab_size=0
+    )
+    with torch.no_grad():
+        peer.embeddings.token_type_embeddings.weight.zero_()
+        exponents = torch.arange(0, 8, 2) / 8
+        peer.rotary_emb.inv_freq.copy_((50.0 * 3.0) ** -exponents / 3.0 ** (2 / 8))
+    wanted = peer_vectors(peer, Tokenizer.from_file(str(tmp_path / "tokenizer.json")), TEXTS)
+    assert types.shape == (2, 32)
+    loaded = load(tmp_path)
+    assert torch.allclose(torch.from_numpy(loaded.embed(TEXTS)), wanted, atol=1e-5)
+    assert loaded.checkpoint.architecture.family == "gte"
+
+
+def test_files_of_sentence_transformers_may_set_a_length_beyond_the_positions(tmp_path: Path) -> None:
+    """Rotary positions have no weights, and sentence-transformers takes the length of its own file."""
+    write_peer("nomic_bert", tmp_path, TEXTS * 10)
+    modules = [{"path": path, "type": f"sentence_transformers.models.{kind}"} for path, kind in MODULES.items()]
+    (tmp_path / "modules.json").write_text(json.dumps(modules))
+    (tmp_path / "1_Pooling").mkdir()
+    (tmp_path / "1_Pooling" / "config.json").write_text("{}")
+    (tmp_path / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 100}))
+    described = describe_foreign(tmp_path)
+    assert (described.encoding.max_length, described.architecture.max_length) == (100, 100)
+    (tmp_path / "modules.json").unlink()
+    assert describe_foreign(tmp_path).encoding.max_length == 64
