@@ -10,13 +10,13 @@ from mtlkit.config.pooling import DenseActivation, DenseShape
 from mtlkit.errors import IntegrityError, UsageError, listed, shorten
 from mtlkit.model.description import CONFIG
 from mtlkit.model.interop.json_files import read_object
-from mtlkit.model.interop.names import DENSE
 from mtlkit.model.interop.weight_files import weight_files
 from mtlkit.runs.record import WEIGHTS, diagnose
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+DENSE = "dense."  # prefix of our weights of dense layers; here, as `names` imports torch
 LINEAR = "linear."  # of theirs
 TORCH = "torch.nn.modules."
 ACTIVATIONS: dict[str, DenseActivation] = {  # by class in torch.nn

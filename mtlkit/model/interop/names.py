@@ -9,12 +9,12 @@ from torch import Tensor
 
 from mtlkit.config.architecture import Architecture
 from mtlkit.model.description import CONFIG
+from mtlkit.model.interop.dense import DENSE
 from mtlkit.model.interop.families.base import Family
 from mtlkit.model.weight_checks import usable
 
 SECOND_TYPE = "second_type"
 TOKEN_WEIGHTS = "token_weights"  # of the pooling `weighted`: logarithms
-DENSE = "dense."  # prefix of the weights of dense layers
 OLD_NAMES = {".gamma": ".weight", ".beta": ".bias"}  # layer norms in checkpoints converted from TensorFlow
 
 
