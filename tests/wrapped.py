@@ -32,6 +32,7 @@ def write_wrapped(
     *,
     pooling: str | tuple[str, ...] = "mean",
     dense: Sequence[tuple[int, Any, bool]] = (),
+    layer_norm: bool = False,
     include_prompt: bool = True,
     normalize: bool = False,
     dropout: bool = False,
@@ -46,6 +47,10 @@ def write_wrapped(
     for outputs, activation, bias in dense:
         chain.append(modules.Dense(width, outputs, bias, activation))
         width = outputs
+    if layer_norm:
+        chain.append(modules.LayerNorm(width))
+        for weight in chain[-1].parameters():
+            weight.data.uniform_(0.5, 1.5)
     chain += [modules.Dropout(0.5)] * dropout + [modules.Normalize()] * normalize
     library.SentenceTransformer(modules=chain, device="cpu", **settings).save_pretrained(str(folder), create_model_card=False)
     return folder

@@ -19,11 +19,13 @@ DenseActivation = Literal["none", "tanh", "relu", "gelu", "silu", "sigmoid"]
 
 @dataclass(frozen=True)
 class DenseShape:
-    """A linear layer on the vector of a text: the width of its output, the activation after it, and whether it has a bias."""
+    """A linear layer on the vector of a text: the width of its output, the activation after it, and whether it has a bias. With
+    `norm`, a LayerNorm of this width in its place."""
 
     width: int
     activation: DenseActivation = "tanh"
     bias: bool = True
+    norm: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.width <= LARGEST:

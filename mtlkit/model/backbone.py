@@ -15,7 +15,7 @@ from mtlkit.batch import Batch
 from mtlkit.config.architecture import Architecture
 from mtlkit.config.pooling import WEIGHTED, pooling_modes
 from mtlkit.model.layouts import TokenLayout
-from mtlkit.model.pooling import Dense, pool, weighted_mean
+from mtlkit.model.pooling import make_layer, pool, weighted_mean
 
 
 class Backbone(nn.Module):
@@ -46,7 +46,7 @@ class Backbone(nn.Module):
         """Creates the layers after the pooling."""
         architecture = self.architecture
         widths = [architecture.pooled_dim, *(shape.width for shape in architecture.dense)]
-        self.dense = nn.ModuleList(Dense(inputs, shape) for inputs, shape in zip(widths, architecture.dense, strict=False))
+        self.dense = nn.ModuleList(make_layer(inputs, shape) for inputs, shape in zip(widths, architecture.dense, strict=False))
         if architecture.pooling == WEIGHTED:
             self.token_weights = nn.Parameter(torch.zeros(architecture.vocab_size))
 

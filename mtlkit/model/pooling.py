@@ -39,6 +39,11 @@ class Dense(nn.Linear):
         return self.activation(super().forward(vectors))
 
 
+def make_layer(inputs: int, shape: DenseShape) -> nn.Module:
+    """A layer on vectors, (N, inputs) -> (N, width): dense, or a LayerNorm."""
+    return nn.LayerNorm(inputs) if shape.norm else Dense(inputs, shape)
+
+
 def pool(layout: TokenLayout, states_TD: Tensor, modes: Sequence[str]) -> Tensor:
     """The vectors of the modes one after another, (N, modes * D)."""
     skips = isinstance(layout.skip, Tensor) or bool(layout.skip)

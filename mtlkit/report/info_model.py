@@ -67,7 +67,9 @@ def architecture_pairs(checkpoint: ModelDescription) -> dict[str, str]:
 
 
 def dense_title(shape: DenseShape) -> str:
-    """A dense layer in a few words, such as "dense layer of 512 (tanh)"."""
+    """A layer on vectors in a few words, such as "dense layer of 512 (tanh)"."""
+    if shape.norm:
+        return "layer norm"
     return f"dense layer of {shown(shape.width)}{'' if shape.activation == 'none' else f' ({shape.activation})'}"
 
 

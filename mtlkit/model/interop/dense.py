@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 DENSE = "dense."  # prefix of our weights of dense layers; here, as `names` imports torch
-LINEAR = "linear."  # of theirs
+LINEAR, NORM = "linear.", "norm."  # prefixes of theirs
+LAYERS = ("Dense", "LayerNorm")  # the kinds of modules on vectors with weights
 TORCH = "torch.nn.modules."
 ACTIVATIONS: dict[str, DenseActivation] = {  # by class in torch.nn
     "Identity": "none",
@@ -32,17 +33,20 @@ PATHS = {ours: f"{TORCH}{'linear' if name == 'Identity' else 'activation'}.{name
 
 @dataclass(frozen=True)
 class DenseModule:
-    """The folder of a Dense module, the width of its input, and its shape."""
+    """The folder of a Dense or LayerNorm module, the width of its input, and its shape."""
 
     folder: Path
     inputs: int
     shape: DenseShape
 
 
-def read_dense(folder: Path) -> DenseModule:
-    """Reads the configuration of a module. Raises IntegrityError."""
+def read_dense(folder: Path, kind: str) -> DenseModule:
+    """Reads the configuration of a module of a kind. Raises IntegrityError."""
     path = folder / CONFIG
     config = read_object(path)
+    if kind == "LayerNorm":
+        size = config.get("dimension")
+        config = {"in_features": size, "out_features": size, "activation_function": PATHS["none"]}
     inputs, width, bias = config.get("in_features"), config.get("out_features"), config.get("bias", True)
     if type(inputs) is not int or type(width) is not int or type(bias) is not bool:
         raise IntegrityError(f"{path}: damaged (in_features and out_features are not numbers, or bias is neither true nor false)")
@@ -53,7 +57,7 @@ def read_dense(folder: Path) -> DenseModule:
             f"{path}: activation_function {shorten(str(stated))!r} is not supported; supported: {listed(ACTIVATIONS)} of torch.nn"
         )
     try:
-        return DenseModule(folder, inputs, DenseShape(width, ACTIVATIONS[name], bias))
+        return DenseModule(folder, inputs, DenseShape(width, ACTIVATIONS[name], bias, norm=kind == "LayerNorm"))
     except UsageError as error:
         raise IntegrityError(f"{path}: {error}") from None
 
@@ -66,14 +70,13 @@ def check_widths(modules: tuple[DenseModule, ...], pooled: int) -> None:
         pooled = module.shape.width
 
 
-def dense_config(inputs: int, shape: DenseShape) -> dict[str, Any]:
-    """The configuration of a module, for `read_dense`."""
-    return {
-        "in_features": inputs,
-        "out_features": shape.width,
-        "bias": shape.bias,
-        "activation_function": PATHS[shape.activation],
-    }
+def dense_config(inputs: int, shape: DenseShape) -> tuple[str, dict[str, Any]]:
+    """The kind and the configuration of a module, for `read_dense`."""
+    if shape.norm:
+        return "LayerNorm", {"dimension": shape.width}
+    activation = PATHS[shape.activation]
+    sizes = {"in_features": inputs, "out_features": shape.width}
+    return "Dense", {**sizes, "bias": shape.bias, "activation_function": activation}
 
 
 def dense_files(modules: tuple[DenseModule, ...]) -> list[Path]:
@@ -91,16 +94,18 @@ def read_dense_weights(modules: tuple[DenseModule, ...]) -> dict[str, Tensor]:
     weights: dict[str, Tensor] = {}
     for place, module in enumerate(modules):
         (path,) = weight_files(module.folder)[:1]
-        shapes = {"weight": (module.shape.width, module.inputs), **({"bias": (module.shape.width,)} if module.shape.bias else {})}
+        prefix, width = NORM if module.shape.norm else LINEAR, module.shape.width
+        shapes: dict[str, tuple[int, ...]] = {"weight": (width,) if module.shape.norm else (width, module.inputs)}
+        shapes |= {"bias": (width,)} if module.shape.bias else {}
         try:
             stored = load_file(path)
             for kind, shape in shapes.items():
-                weight = usable(f"{LINEAR}{kind}", stored[f"{LINEAR}{kind}"])
+                weight = usable(f"{prefix}{kind}", stored[f"{prefix}{kind}"])
                 if weight.shape != shape:
-                    raise ValueError(f"{LINEAR}{kind} of shape {tuple(weight.shape)}, by {CONFIG} {shape}")
+                    raise ValueError(f"{prefix}{kind} of shape {tuple(weight.shape)}, by {CONFIG} {shape}")
                 weights[f"{DENSE}{place}.{kind}"] = weight
         except (OSError, SafetensorError, KeyError, ValueError, UnusableWeight) as error:
-            raise IntegrityError(f"{path}: {diagnose(path) or f'not the weights of a Dense module ({error})'}") from None
+            raise IntegrityError(f"{path}: {diagnose(path) or f'not the weights of this module ({error})'}") from None
     return weights
 
 
@@ -111,4 +116,5 @@ def write_dense_weights(folders: list[Path], weights: dict[str, Tensor]) -> None
     for place, folder in enumerate(folders):
         own = f"{DENSE}{place}."
         named = {name.removeprefix(own): weight for name, weight in weights.items() if name.startswith(own)}
-        save_file({f"{LINEAR}{kind}": weight.detach().cpu().float() for kind, weight in named.items()}, folder / WEIGHTS)
+        prefix = LINEAR if named["weight"].ndim == 2 else NORM
+        save_file({f"{prefix}{kind}": weight.detach().cpu().float() for kind, weight in named.items()}, folder / WEIGHTS)

@@ -103,6 +103,7 @@ MODULE_KEYS: Mapping[str, Keys] = {  # by kind of module, except the transformer
     "Pooling": POOLING_KEYS,
     "Normalize": NORMALIZE_KEYS,
     "Dense": DENSE_KEYS,
+    "LayerNorm": keys("obeyed", "dimension"),
     "WordWeights": keys("obeyed", "vocab word_weights unknown_word_weight"),
     "Dropout": keys("harmless", "dropout"),  # active only in training
 }

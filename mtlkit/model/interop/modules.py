@@ -12,7 +12,7 @@ from mtlkit.config.pooling import MOST, Pooling
 from mtlkit.config.vector_settings import VectorSettings
 from mtlkit.errors import IntegrityError, listed
 from mtlkit.model.description import CONFIG
-from mtlkit.model.interop.dense import DenseModule, dense_config, read_dense
+from mtlkit.model.interop.dense import LAYERS, DenseModule, dense_config, read_dense
 from mtlkit.model.interop.families.base import FAMILIES
 from mtlkit.model.interop.json_files import inside, read_json, read_optional
 from mtlkit.model.interop.known_settings import (
@@ -82,7 +82,7 @@ def read_modules(folder: Path) -> SentenceTransformerModules:
         word_weights,
         read_vector_settings(folder, places["Pooling"] / CONFIG),
         mentions.line(),
-        tuple(read_dense(path) for kind, path in listing if kind == "Dense"),
+        tuple(read_dense(path, kind) for kind, path in listing if kind in LAYERS),
     )
 
 
@@ -130,12 +130,12 @@ def _check_order(path: Path, kinds: list[str]) -> None:
         raise IntegrityError(f"{path}: lists no modules; it needs a Transformer and its Pooling")
     head = kinds[: kinds.index("Pooling") + 1] if "Pooling" in kinds else []
     rest = [kind for kind in kinds[len(head) :] if kind != "Dropout"]
-    layers = rest.count("Dense")
-    in_order = rest == ["Dense"] * layers + ["Normalize"] * (len(rest) - layers) and layers <= MOST
+    layers = len([kind for kind in rest if kind in LAYERS])
+    in_order = not set(rest[:layers]).difference(LAYERS) and set(rest[layers:]) <= {"Normalize"} and layers <= MOST
     if head not in (["Transformer", "Pooling"], ["Transformer", "WordWeights", "Pooling"]) or not in_order:
         raise IntegrityError(
             f"{path}: the modules {listed(kinds)} are not supported; supported: Transformer, WordWeights (or not), "
-            "Pooling, then Dense, then Normalize, and Dropout anywhere after the Pooling"
+            "Pooling, then Dense and LayerNorm, then Normalize, and Dropout anywhere after the Pooling"
         )
 
 
@@ -173,7 +173,7 @@ def write_modules(
         "include_prompt": vectors.include_prompt,
     }
     widths = [architecture.pooled_dim, *(shape.width for shape in architecture.dense)]
-    dense = [("Dense", dense_config(*layer)) for layer in zip(widths, architecture.dense, strict=False)]
+    dense = [dense_config(*layer) for layer in zip(widths, architecture.dense, strict=False)]
     normalize: list[tuple[str, dict[str, Any]]] = [("Normalize", {})] if architecture.normalize else []
     modules: list[tuple[str, Mapping[str, Any]]] = [*weighting.items(), ("Pooling", pooling), *dense, *normalize]
     listing = [{"idx": 0, "name": "0", "path": "", "type": f"{THEIR_MODULES}Transformer"}]
@@ -185,4 +185,4 @@ def write_modules(
     write_json(folder / MODULES, listing)
     write_json(folder / LENGTH_FILES[0], {"max_seq_length": encoding.max_length, "do_lower_case": False})
     write_vector_settings(folder, vectors)
-    return [folder / f"{index}_{kind}" for index, (kind, _) in enumerate(modules, 1) if kind == "Dense"]
+    return [folder / f"{index}_{kind}" for index, (kind, _) in enumerate(modules, 1) if kind in LAYERS]

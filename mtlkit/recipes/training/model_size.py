@@ -47,7 +47,8 @@ def parameters_of(architecture: Architecture) -> int:
     pooling = 2 * dim if architecture.norm == "pre" else 0
     pooling += architecture.vocab_size if architecture.pooling == WEIGHTED else 0
     inputs = [architecture.pooled_dim, *(shape.width for shape in architecture.dense)]
-    pooling += sum((below + shape.bias) * shape.width for below, shape in zip(inputs, architecture.dense, strict=False))
+    layers = zip(inputs, architecture.dense, strict=False)
+    pooling += sum(((1 if shape.norm else below) + shape.bias) * shape.width for below, shape in layers)
     return embeddings + len(architecture.repeats) * (attention + mlp + 4 * dim) + pooling
 
 

@@ -80,7 +80,7 @@ def test_dropout_and_normalize_after_the_pooling(prefix: str, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("kinds", "named"),
     [
-        (("Transformer", "Pooling", "LayerNorm"), "'LayerNorm'"),
+        (("Transformer", "Pooling", "CNN"), "'CNN'"),
         (("Transformer", "Dense", "Pooling"), "the modules Transformer, Dense, Pooling are"),
         (("Transformer", "Pooling", "Normalize", "Dense"), "the modules Transformer, Pooling, Normalize, Dense are"),
         (("Transformer", "LSTM", "Pooling"), "'LSTM'"),

@@ -32,13 +32,18 @@ CASES: list[dict[str, Any]] = [
     {"pooling": ("cls", "max", "mean"), "normalize": True},
     {"pooling": ("lasttoken", "mean_sqrt_len_tokens", "weightedmean", "cls")},
     {"dense": [(12, TANH, True)]},
+    {"dense": [(12, TANH, True)], "layer_norm": True, "normalize": True},
     {"pooling": ("max", "mean"), "dense": [(48, NONE, False), (7, GELU, True)], "normalize": True, "dropout": True},
 ]
 
 
 def name_of(case: dict[str, Any]) -> str:
     pooling = case.get("pooling", "mean")
-    return "+".join([pooling] if isinstance(pooling, str) else pooling) + "+dense" * len(case.get("dense", []))
+    return (
+        "+".join([pooling] if isinstance(pooling, str) else pooling)
+        + "+dense" * len(case.get("dense", []))
+        + "+norm" * ("layer_norm" in case)
+    )
 
 
 def library(folder: Path) -> Any:
