@@ -18,7 +18,7 @@ def export(options: ExportOptions, as_json: bool) -> None:
     a causal base for AutoModelForCausalLM and pipeline("text-generation"). onnx: a graph with every head, which embed and predict
     run without PyTorch. compact: a run with 8-bit weights. Each export is compared with the model before it is kept.
     """
-    from mtlkit.model.description import is_foreign
+    from mtlkit.model.description import is_adapter, is_foreign
     from mtlkit.recipes import export as recipe
     from mtlkit.recipes.exporting.formats.base import format_of
 
@@ -29,7 +29,7 @@ def export(options: ExportOptions, as_json: bool) -> None:
     done = recipe.export(options, choice)
     if done.note:
         say(done.note)
-    foreign = is_foreign(model_ref.path)
+    foreign = is_foreign(model_ref.path) and not is_adapter(model_ref.path)
     if done.difference is None:
         say(f"not checked: {options.format} is not installed; to have it checked: {recipe.installation(options.format)}")
     elif foreign and done.from_source is None:

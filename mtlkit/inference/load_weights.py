@@ -17,7 +17,7 @@ from mtlkit.inference.engine import ROUTER
 from mtlkit.inference.library_tokenizer import library_tokenizer, needs_library
 from mtlkit.model.backbone import Backbone
 from mtlkit.model.checkpoint import load_model
-from mtlkit.model.description import CONFIG, ModelDescription, is_foreign, read_checkpoint
+from mtlkit.model.description import CONFIG, ModelDescription, is_adapter, is_foreign, read_checkpoint
 from mtlkit.model.encoder import own_encoder
 from mtlkit.model.interop.auto_models import check_supported, runs_through
 from mtlkit.model.interop.classifier import Classifier, read_classifier, transformer_of
@@ -26,7 +26,7 @@ from mtlkit.model.interop.json_files import read_object
 from mtlkit.model.interop.language_model import is_generator
 from mtlkit.model.interop.model_kinds import dropped_head
 from mtlkit.model.interop.modules import MODULES, read_classifier_modules, read_modules
-from mtlkit.model.interop.peft import apply_adapter, base_of, is_adapter
+from mtlkit.model.interop.peft import apply_adapter, base_of
 from mtlkit.model.interop.reading import describe_foreign, read_foreign
 from mtlkit.model.interop.stray_weights import weights_note
 from mtlkit.model.interop.tokenizer_config import read_tokenizer_settings

@@ -109,6 +109,11 @@ def read_checkpoint(folder: Path) -> ModelDescription:
         raise IntegrityError(f"{path}: {diagnose(path) or f'damaged ({error})'}") from None
 
 
+def is_adapter(folder: Path) -> bool:
+    """Whether a folder holds an adapter of another library alone, without its base."""
+    return (folder / ADAPTER).is_file() and not any((folder / name).is_file() for name in (CONFIG, "modules.json"))
+
+
 def is_foreign(folder: Path) -> bool:
     """Whether a folder is a model of transformers or sentence-transformers, judged by its files. Raises IntegrityError if its
     configuration cannot be read.

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mtlkit.config.small_files import Unreadable, check_file
-from mtlkit.model.description import ADAPTER, CONFIG, HEAD_WEIGHTS, HEADS
+from mtlkit.model.description import ADAPTER, CONFIG, HEAD_WEIGHTS, HEADS, is_adapter
 from mtlkit.model.interop.classifier import transformer_of
 from mtlkit.model.interop.dense import DenseModule, dense_files
 from mtlkit.model.interop.modules import MODULES, module_folders, read_modules
@@ -50,7 +50,7 @@ def digest_of(folder: Path) -> str:
         return REVISED_CARDS.get(digest, digest)
     files = model_files(folder)
     base = folder / "base"  # of an adapter that mtlkit exported
-    if (folder / ADAPTER).is_file() and base.is_dir():
+    if is_adapter(folder) and base.is_dir():
         files = [*files, *model_files(base)]
     return _digest(folder, files)
 
@@ -69,7 +69,7 @@ def is_digest_of(folder: Path, recorded: str) -> bool:
 
 def model_files(folder: Path) -> list[Path]:
     """The files that are loaded from a Hugging Face folder; of an adapter, without those of its base. Raises IntegrityError."""
-    if (folder / ADAPTER).is_file() and not (folder / CONFIG).is_file():
+    if is_adapter(folder):
         return sorted(path for name in ADAPTER_FILES if _readable(path := folder / name))
     inner, dense = transformer_of(folder), tuple[DenseModule, ...]()
     if inner is None:

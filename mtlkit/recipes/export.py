@@ -13,9 +13,8 @@ from mtlkit.errors import UsageError, listed, suggest
 from mtlkit.inference.find_model import ModelRef, find_model
 from mtlkit.inference.load_weights import LoadedWeights, load_weights, read_description
 from mtlkit.inference.scope.file import read_scopes, write_scopes
-from mtlkit.model.description import ModelDescription, is_foreign
+from mtlkit.model.description import ModelDescription, is_adapter, is_foreign
 from mtlkit.model.digest import digest_of
-from mtlkit.model.interop.peft import is_adapter
 from mtlkit.recipes.exporting.fold import fold_temperatures
 from mtlkit.recipes.exporting.formats.base import ExportFormat, format_of
 from mtlkit.recipes.exporting.verify import check_texts, largest_difference

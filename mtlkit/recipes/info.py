@@ -10,7 +10,7 @@ from typing import Any
 from mtlkit.config.commands.run_commands import InfoOptions
 from mtlkit.errors import IntegrityError, MtlkitError, UsageError
 from mtlkit.inference.find_model import HUB_ID, MINI, ModelRef, find_model, folder_not_found
-from mtlkit.model.description import ModelDescription, is_foreign, read_checkpoint
+from mtlkit.model.description import ModelDescription, is_adapter, is_foreign, read_checkpoint
 from mtlkit.recipes.run_info.files import any_record, check_files, foreign_parts, other_files, record_name, run_parts, titled
 from mtlkit.recipes.run_info.lineage import lineage
 from mtlkit.report.run_facts import PartSize, RunFacts
@@ -94,7 +94,9 @@ def model_of(folder: Path) -> tuple[ModelDescription | None, tuple[PartSize, ...
     except IntegrityError as error:
         problems.append(str(error))
     try:
-        if is_foreign(folder):
+        if is_adapter(folder):
+            pass  # its weights are not those of parts of a model
+        elif is_foreign(folder):
             parts = foreign_parts(folder, checkpoint.architecture) if checkpoint else ()
         elif not is_export(folder):
             parts = run_parts(folder)
@@ -108,9 +110,9 @@ def described(folder: Path) -> ModelDescription:
     """The description of the model in a folder. Needs torch only for a folder in another library's format."""
     if not is_foreign(folder):
         return read_checkpoint(folder)
-    from mtlkit.model.interop.reading import describe_foreign
+    from mtlkit.inference.load_weights import read_description
 
-    return describe_foreign(folder)
+    return read_description(folder)
 
 
 def installed(record: RunRecord) -> dict[str, str | None]:

@@ -157,3 +157,21 @@ def test_embed_through_the_adapter_of_a_task(typed: Typed, adapted_run: Path) ->
     assert printed[0] != printed[1]
     wrong = typed("embed", TEXTS[0], "--model", adapted_run, "--task", "sotr")
     assert (wrong.code, "did you mean 'sort'" in " ".join(wrong.err.split())) == (2, True)
+
+
+def test_an_adapter_of_all_tasks_apart_from_its_base(typed: Typed, runs: Path, data: Path, tmp_path: Path) -> None:
+    pytest.importorskip("peft")
+    run, out = tmp_path / "run", tmp_path / "peft"
+    done = typed(
+        "train-mtl", "--init", runs / "mtl", "--task", f"kind={data / 'kind'}", "--adapter", "lora:2", *SHORT, "--out", run
+    )
+    assert done.code == 0, done.err
+    exported = typed("export", run, out, "--format", "peft")
+    assert (exported.code, "heads kind, state" in exported.out) == (0, True), exported.err
+    assert typed("info", out).code == 0
+    np.testing.assert_allclose(load(out).embed(TEXTS[:3]), load(run).embed(TEXTS[:3]), atol=1e-5)
+    further = typed(
+        "train-mtl", "--init", out, "--task", f"new={data / 'kind'}", "--freeze", "backbone", "--out", tmp_path / "new"
+    )
+    assert (further.code, "merged into" in further.err) == (0, True), further.err
+    assert typed("export", runs / "mtl", out, "--format", "peft").code == 2

@@ -15,11 +15,10 @@ from torch import Tensor
 
 from mtlkit.config.small_files import Unreadable, check_file
 from mtlkit.errors import IntegrityError, UsageError, listed
-from mtlkit.model.description import ADAPTER, CONFIG
+from mtlkit.model.description import ADAPTER
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.interop.families.base import FAMILIES, Family
 from mtlkit.model.interop.json_files import read_object
-from mtlkit.model.interop.modules import MODULES
 from mtlkit.model.interop.names import ours_from, their_names, theirs_from
 from mtlkit.model.interop.writing import family_for
 from mtlkit.model.low_rank import Adapter, linear_layers
@@ -38,11 +37,6 @@ REFUSED = (
     "use_qalora",
     "trainable_token_indices",
 )
-
-
-def is_adapter(folder: Path) -> bool:
-    """Whether a folder holds an adapter alone, without its base."""
-    return (folder / ADAPTER).is_file() and not any((folder / name).is_file() for name in (CONFIG, MODULES))
 
 
 def base_of(folder: Path) -> str:

@@ -22,6 +22,8 @@ def fold_temperatures(weights: LoadedWeights) -> LoadedWeights:
     for task in source.tasks:
         head = source.head(task)
         model.heads[task] = head if head.spec.transitions else fold_temperature(head)
+    for task, adapter in source.adapters.items():
+        model.adapters[task] = adapter
     model.router = source.router
     checkpoint = replace(weights.checkpoint, tasks=tuple(model.tasks.values()))
     return replace(weights, model=model.eval(), checkpoint=checkpoint)
