@@ -125,7 +125,7 @@ def test_a_module_that_we_lack_is_refused(make_peer: Make) -> None:
         ({"model_type": "deberta-v2"}, "the weights have no .* in all.*, which DebertaV2Model needs"),
         ({"model_type": "berd"}, "architecture 'berd' is not in transformers [^;]*; mtlkit's own families are [^;]*$"),
         ({"model_type": None}, r'config\.json: model_type is missing.*; add "model_type": "bert"'),
-        ({"model_type": None, "architectures": ["OtherModel"]}, "model_type is missing.*; supported: bert"),
+        ({"model_type": None, "architectures": ["OtherModel"]}, "model_type is missing.*; supported: albert, bert"),
         ({"num_attention_heads": 5}, "hidden_size 32 is not a multiple of num_attention_heads 5"),
         ({"num_attention_heads": 0}, r"config\.json: incomplete or damaged \(heads 0 is out of range"),
         ({"hidden_size": "32"}, r"config\.json: incomplete or damaged"),
