@@ -20,7 +20,10 @@ from mtlkit.recipes.export import export
 
 LABELS = ("no", "maybe", "yes")
 PAIRS = [(SENTENCES[0], SENTENCES[1]), ("one", f"{SENTENCES[2]} {SENTENCES[3]}"), ("", SENTENCES[4])]
-TOKENIZERS = {"bert": "Bert", "roberta": "Roberta", "distilbert": "DistilBert", "electra": "Electra", "mpnet": "MPNet"}
+TOKENIZERS = {
+    "bert": "Bert", "roberta": "Roberta", "distilbert": "DistilBert", "electra": "Electra", "mpnet": "MPNet",
+    "nomic_bert": "Bert", "gte": "Roberta",
+}  # fmt: skip
 
 
 def write_classifier(folder: Path, kind: str = "bert", labels: tuple[str, ...] = LABELS, **settings: Any) -> Any:
