@@ -155,7 +155,7 @@ CONFIG_KEYS: Keys = {
     **keys("harmless", "unpad_inputs use_memory_efficient_attention use_flash_attn use_xentropy fused_bias_fc"),
     **keys("harmless", "fused_dropout_add_ln dense_seq_output last_layer_subset pad_vocab_size_multiple max_trained_positions"),
     "prenorm": refused("norms before attention and MLP", False),
-    "parallel_block": refused("attention and MLP side by side", False),
+    **dict.fromkeys(("parallel_block", "parallel_block_tied_norm"), refused("attention and MLP side by side", False)),
     "rotary_emb_fraction": refused("rotary positions in a part of each head", 1),
     "rotary_emb_interleaved": refused("rotary positions with other pairs of channels", False),
     "rotary_emb_scale_base": refused("attention that decays with the distance"),

@@ -169,7 +169,7 @@ def _architecture(config: Mapping[str, Any], family: Family, modules: SentenceTr
         return build(Architecture, {"epsilon": 1e-12, **({} if family.dropout else {"dropout": 0.0}), **values, **ours})
     except UnsupportedSetting as error:
         raise IntegrityError(f"{path}: {family.name} with {error}") from None
-    except (KeyError, TypeError, ValueError, UsageError) as error:
+    except (ArithmeticError, KeyError, TypeError, ValueError, UsageError) as error:
         raise IntegrityError(f"{path}: incomplete or damaged ({error})") from None
 
 

@@ -49,8 +49,8 @@ def rope_of(config: Mapping[str, Any], parameters: Mapping[str, Any], default_ba
 def check_head_dim(config: Mapping[str, Any], dim: Any, heads: Any) -> None:
     """Raises UnsupportedSetting for heads of another width than that of the model divided by their number."""
     width = config.get("head_dim")
-    if width is not None and type(dim) is type(heads) is int and width * heads != dim:
-        raise UnsupportedSetting("head_dim", width, (f"hidden_size / num_attention_heads = {dim / heads:g}",))
+    if width is not None and type(dim) is type(heads) is int and (type(width) is not int or width * heads != dim):
+        raise UnsupportedSetting("head_dim", width, ("hidden_size / num_attention_heads",))
 
 
 def rope_parameters(base: float | None, scale: float) -> dict[str, Any]:
