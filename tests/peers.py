@@ -32,6 +32,7 @@ SHAPE: dict[str, Any] = {
 WORDPIECE, BYTES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"], ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
 MODERN = ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"]  # byte-level BPE with the special tokens of BERT
 MPNET = ["<s>", "<pad>", "</s>", "[UNK]", "<mask>"]
+ALBERT = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"]
 # name: (classes, special tokens, what its configuration has otherwise)
 PEERS: dict[str, tuple[str, list[str], dict[str, Any]]] = {
     "bert": ("Bert", WORDPIECE, {}),
@@ -45,7 +46,7 @@ PEERS: dict[str, tuple[str, list[str], dict[str, Any]]] = {
     "gte": ("Gte", BYTES, {"type_vocab_size": 2}),
     "eurobert": ("EuroBert", BYTES, {"num_key_value_heads": 2, "hidden_act": "silu"}),
     "mpnet": ("MPNet", MPNET, {}),
-    "albert": ("Albert", WORDPIECE, {"embedding_size": 16, "num_hidden_layers": 5, "num_hidden_groups": 2}),
+    "albert": ("Albert", ALBERT, {"embedding_size": 16, "num_hidden_layers": 5, "num_hidden_groups": 2}),
 }
 DISTILLED = {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 48, "max_position_embeddings": 66}
 
@@ -54,11 +55,14 @@ def marks(special: list[str]) -> tuple[str, str, str, str]:
     """The first and last token of a text, the padding and the unknown token."""
     if special is MPNET:
         return "<s>", "</s>", "<pad>", "[UNK]"
+    if special is ALBERT:
+        return "[CLS]", "[SEP]", "<pad>", "<unk>"
     return ("<s>", "</s>", "<pad>", "<unk>") if special is BYTES else ("[CLS]", "[SEP]", "[PAD]", "[UNK]")
 
 
 def peer_tokenizer(texts: Sequence[str], special: list[str]) -> Tokenizer:
-    """WordPiece as BERT has it, or byte-level BPE as RoBERTa has it, with a stored truncation and padding, as hubs have them."""
+    """WordPiece as BERT has it, byte-level BPE as RoBERTa, or sentence pieces as ALBERT; with a stored truncation and padding, as
+    hubs have them."""
     wordpiece = special in (WORDPIECE, MPNET)
     first, last, pad, unknown = marks(special)
     tokenizer = Tokenizer(models.WordPiece(unk_token=unknown) if wordpiece else models.BPE(unk_token=unknown))
@@ -66,13 +70,21 @@ def peer_tokenizer(texts: Sequence[str], special: list[str]) -> Tokenizer:
         tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
         tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
         trainer: Any = trainers.WordPieceTrainer(vocab_size=300, special_tokens=special, show_progress=False)
+    elif special is ALBERT:
+        tokenizer = Tokenizer(models.Unigram())
+        quotes = [normalizers.Replace(quote, '"') for quote in ("``", "''")]
+        plain = [normalizers.NFKD(), normalizers.StripAccents(), normalizers.Lowercase()]
+        tokenizer.normalizer = normalizers.Sequence([*quotes, *plain])
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
+        trainer = trainers.UnigramTrainer(vocab_size=200, special_tokens=special, unk_token=unknown, show_progress=False)
     else:
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         alphabet = pre_tokenizers.ByteLevel.alphabet()
         trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=special, initial_alphabet=alphabet, show_progress=False)
     tokenizer.train_from_iterator(texts, trainer)
     ends = [(token, tokenizer.token_to_id(token)) for token in (first, last)]
-    tokenizer.post_processor = processors.TemplateProcessing(single=f"{first} $A {last}", special_tokens=ends)
+    pair = f"{first} $A {last} $B:1 {last}:1" if special is ALBERT else None  # other classes have a form of their own
+    tokenizer.post_processor = processors.TemplateProcessing(single=f"{first} $A {last}", pair=pair, special_tokens=ends)
     tokenizer.enable_truncation(12)
     tokenizer.enable_padding(length=12, pad_id=tokenizer.token_to_id(pad), pad_token=pad)
     return tokenizer
@@ -100,7 +112,7 @@ def write_peer(kind: str, folder: Path, texts: Sequence[str]) -> Any:
     model = peer_model(kind, tokenizer)
     model.save_pretrained(folder)
     tokenizer.save(str(folder / "tokenizer.json"))
-    sentence_piece = kind in ("xlm-roberta", "camembert", "gte", "albert")  # whose classes want another model than those here
+    sentence_piece = kind in ("xlm-roberta", "camembert", "gte")  # whose classes want another model than those here
     told = {"model_max_length": LENGTH, **({"tokenizer_class": "PreTrainedTokenizerFast"} if sentence_piece else {})}
     (folder / "tokenizer_config.json").write_text(json.dumps(told))
     return model

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mtlkit.data.sources.open import sample_source
+from mtlkit.data.sources import sample_source
 from mtlkit.inference.loaded_model import load
 
 pytestmark = [pytest.mark.data, pytest.mark.filterwarnings("ignore")]  # warnings of other libraries are not ours to fix
@@ -40,7 +40,7 @@ def test_vectors_of_real_texts_are_those_of_sentence_transformers(mpnet: Path) -
     texts = [
         str(row["text"]) for name in ("topic", "sentiment") for row in sample_source(f"sample:{name}").rows("train", "utf-8")
     ]
-    texts = [text if place % 30 == 0 else text[:80] for place, text in enumerate(texts[:295])] + [
+    texts = [text if place % 60 == 0 else text[:60] for place, text in enumerate(texts[:295])] + [
         "",
         " ",
         "Éclairs",

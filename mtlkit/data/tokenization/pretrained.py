@@ -34,7 +34,9 @@ def build_tokenizer(settings: TokenizerSettings) -> Tokenizer:
         contents = {role: token.content for role, token in named.items()}
         tokenizer = BUILDERS[settings.kind](settings, loaded) if settings.kind in BUILDERS else loaded
         _add(tokenizer, added, list(named.values()), map(_added, settings.extra))
-        if settings.kind in ENDS:
+        if settings.kind == "albert" and loaded.post_processor is not None:  # this class alone keeps that of the file
+            tokenizer.post_processor = loaded.post_processor
+        elif settings.kind in ENDS:
             ends = [(contents[role], tokenizer.token_to_id(contents[role])) for role in ENDS[settings.kind]]
             (first, _), (last, _) = ends
             pair = [first, "$A", last, "$B:1", f"{last}:1"] if settings.kind in TYPED else [first, "$A", last, last, "$B", last]

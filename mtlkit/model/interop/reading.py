@@ -38,6 +38,7 @@ from mtlkit.model.interop.modules import (
 from mtlkit.model.interop.names import TOKEN_WEIGHTS, bare_names, check_shapes, in_transformer, ours_from
 from mtlkit.model.interop.stray_weights import check_adapters
 from mtlkit.model.interop.text_length import declared_length
+from mtlkit.model.interop.tokenizer_config import kind_of_tokenizer
 from mtlkit.model.interop.weight_files import weight_files
 from mtlkit.model.interop.word_weights import read_word_weights
 from mtlkit.model.multitask import MultiTaskModel
@@ -180,7 +181,10 @@ def token_types(config: Mapping[str, Any], family: Family, folder: Path) -> int:
     types = config.get("type_vocab_size", family.types) if marked else 1
     if type(types) is not int or types < 1:
         raise IntegrityError(f"{folder / CONFIG}: type_vocab_size {types!r} is not a number of token types")
-    return 1 if isinstance(inputs, list) and "token_type_ids" not in inputs else min(types, 2)
+    untyped = (
+        "token_type_ids" not in inputs if isinstance(inputs, list) else family.untyped and kind_of_tokenizer(folder) != "file"
+    )
+    return 1 if untyped else min(types, 2)
 
 
 def _weights(folder: Path, family: Family) -> dict[str, Tensor]:

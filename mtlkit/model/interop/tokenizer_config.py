@@ -95,6 +95,11 @@ def literal_special_tokens(folder: Path) -> bool:
     return _switch(folder / TOKENIZER_CONFIG, key, read_optional(folder / TOKENIZER_CONFIG).get(key) or False)
 
 
+def kind_of_tokenizer(folder: Path) -> TokenizerKind:
+    """How transformers builds the tokenizer of a folder. Raises IntegrityError."""
+    return _class(folder, read_optional(folder / TOKENIZER_CONFIG))[1]
+
+
 def _class(folder: Path, values: Mapping[str, Any]) -> tuple[str, TokenizerKind]:
     """The class that transformers would use, and how it builds a tokenizer."""
     config = read_optional(folder / CONFIG)

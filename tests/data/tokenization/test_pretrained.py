@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from peers import BYTES, MPNET, WORDPIECE, peer_tokenizer, transformers
+from peers import ALBERT, BYTES, MPNET, WORDPIECE, peer_tokenizer, transformers
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
 from mtlkit.config.architecture import Encoding
@@ -34,14 +34,13 @@ TEXTS = [
 ]
 
 
-def unigram(special: list[str] = BYTES) -> Tokenizer:
+def unigram() -> Tokenizer:
     tokenizer = Tokenizer(models.Unigram())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
-    trainer = trainers.UnigramTrainer(vocab_size=90, special_tokens=special, unk_token="<unk>", show_progress=False)
+    trainer = trainers.UnigramTrainer(vocab_size=90, special_tokens=BYTES, unk_token="<unk>", show_progress=False)
     tokenizer.train_from_iterator(LEARNED, trainer)
-    first, last = (special[0], special[2]) if special is BYTES else (special[2], special[3])
-    ends = [(token, special.index(token)) for token in (first, last)]
-    tokenizer.post_processor = processors.TemplateProcessing(single=f"{first} $A {last}", special_tokens=ends)
+    ends = [("<s>", 0), ("</s>", 2)]
+    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=ends)
     return tokenizer
 
 
@@ -51,10 +50,9 @@ BASES: dict[str, Callable[[], Tokenizer]] = {
     "gpt2": lambda: peer_tokenizer(LEARNED, BYTES),
     "xlm-roberta": unigram,
     "camembert": unigram,
-    "albert": lambda: unigram(ALBERT),
+    "albert": lambda: peer_tokenizer(LEARNED, ALBERT),
     "mpnet": lambda: peer_tokenizer(LEARNED, MPNET),
 }
-ALBERT = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"]
 TOKEN = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
 CASED = {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "strip_accents": None, "lowercase": False}
 DOCUMENT = {"content": "[DOC]", **TOKEN}

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import SENTENCES
-from peers import DISTILLED, PEERS, SHAPE, peer_tokenizer, transformers
+from peers import DISTILLED, PEERS, SHAPE, marks, peer_tokenizer, transformers
 
 import mtlkit
 from mtlkit.config.commands.run_commands import ExportOptions
@@ -22,7 +22,7 @@ LABELS = ("no", "maybe", "yes")
 PAIRS = [(SENTENCES[0], SENTENCES[1]), ("one", f"{SENTENCES[2]} {SENTENCES[3]}"), ("", SENTENCES[4])]
 TOKENIZERS = {
     "bert": "Bert", "roberta": "Roberta", "distilbert": "DistilBert", "electra": "Electra", "mpnet": "MPNet",
-    "nomic_bert": "Bert", "gte": "Roberta",
+    "albert": "Albert", "nomic_bert": "Bert", "gte": "Roberta",
 }  # fmt: skip
 
 
@@ -34,7 +34,7 @@ def write_classifier(folder: Path, kind: str = "bert", labels: tuple[str, ...] =
     config = getattr(transformers, f"{name}Config")(
         **{**shape, **more, **settings},
         vocab_size=tokenizer.get_vocab_size(),
-        pad_token_id=tokenizer.token_to_id(special[0] if special[0] == "[PAD]" else "<pad>"),
+        pad_token_id=tokenizer.token_to_id(marks(special)[2]),
         id2label=dict(enumerate(labels)),
     )
     torch.manual_seed(0)

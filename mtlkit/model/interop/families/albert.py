@@ -37,6 +37,7 @@ FAMILIES.add(
         },
         qkv=("attention.query", "attention.key", "attention.value"),
         tokenizer="Albert",
+        untyped=True,
         block="encoder.albert_layer_groups.{}.albert_layers.0",
         demands={"inner_group_num": 1},
         always_widens=True,

@@ -48,6 +48,7 @@ class Family:
     gate_last       of one layer that holds both, the half with the activation is the last
     token_types     their token type embedding, whose first row is added to our positions, or to tokens where these are rotary
     types           the default number of token types
+    untyped         the tokenizer class gives no token types, though the model has them
     shifted         positions start after the padding id
     turned          matrices are stored transposed
     pre_norm        layer norms come before attention and MLP
@@ -86,6 +87,7 @@ class Family:
     demands: Mapping[str, object] = field(default_factory=dict)
     token_types: str | None = None
     types: int = 2
+    untyped: bool = False
     shifted: bool = False
     turned: bool = False
     pre_norm: bool = False
