@@ -76,10 +76,14 @@ class _DrawingFrom(TorchFunctionMode):
         return function(*args, **named)
 
 
+# transformers puts its own functions in place of those of torch while it builds a model
+INITIALISERS = ("torch.nn.init", "transformers.initialization")
+
+
 class Uninitialised(TorchFunctionMode):
     """Skips `nn.init`. On the meta device initialisation does nothing, but the imports it needs take a second."""
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if getattr(function, "__module__", None) == "torch.nn.init":
+        if getattr(function, "__module__", None) in INITIALISERS:
             return args[0] if args else kwargs["tensor"]
         return function(*args, **(kwargs or {}))

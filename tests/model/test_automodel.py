@@ -113,6 +113,21 @@ def test_an_adapter_changes_a_copy_and_shares_its_weights(backbone: AutoBackbone
     ]
 
 
+def test_new_weights_are_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, calls = torch.get_rng_state(), 0
+    normal = Tensor.normal_
+
+    def counted(weight: Tensor, *args: Any, **options: Any) -> Tensor:
+        nonlocal calls
+        calls += 1
+        return normal(weight, *args, **options)
+
+    monkeypatch.setattr(Tensor, "normal_", counted)
+    AutoBackbone(architecture())  # large models would take seconds
+    assert calls == 0
+    assert torch.equal(before, torch.get_rng_state())
+
+
 class Experts(nn.Module):
     def __init__(self) -> None:
         super().__init__()
