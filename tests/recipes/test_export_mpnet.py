@@ -34,6 +34,7 @@ def mpnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "all-mpnet-base-v2"
 
 
+@pytest.mark.timeout(1200)
 def test_vectors_of_real_texts_are_those_of_sentence_transformers(mpnet: Path) -> None:
     """300 texts, in batches, and some alone."""
     library: Any = pytest.importorskip("sentence_transformers")
