@@ -18,7 +18,7 @@ from mtlkit.config.registries.adapters import ADAPTERS, AdapterSpec
 from mtlkit.model.backbone import Backbone
 from mtlkit.model.interop.silence import silence
 from mtlkit.model.layouts import GroupedLayout, layout_of
-from mtlkit.model.library import library_class, library_config
+from mtlkit.model.library import UnknownModel, library_class, library_config, one_line
 from mtlkit.model.low_rank import linear_layers, replaced
 from mtlkit.model.model_parts import find_parts, without_parts
 from mtlkit.model.randomness import Dropout, Uninitialised
@@ -99,15 +99,19 @@ class AutoBackbone(Backbone):
 
 
 def bare_model(stored: Mapping[str, Any], device: str = "cpu") -> Any:
-    """A model of transformers of this config.json without values for its weights: no dropout outside of modules."""
+    """A model of transformers of this config.json without values for its weights: no dropout outside of modules. Raises
+    UnknownModel, UsageError if transformers is not installed."""
     config = library_config(stored)
     for key, value in config.to_dict().items():
         if "drop" in key and isinstance(value, (int, float)) and not isinstance(value, bool):
             setattr(config, key, 0.0)
     config.use_cache = False
     build, options = library_class(config)
-    with silence(), torch.random.fork_rng(devices=[]), torch.device(device), Uninitialised():
-        model = unwrapped(build(config, **options))
+    try:
+        with silence(), torch.random.fork_rng(devices=[]), torch.device(device), Uninitialised():
+            model = unwrapped(build(config, **options))
+    except Exception as error:  # whatever its class, the settings do not fit together
+        raise UnknownModel(f"transformers cannot build the model ({one_line(error)})") from None
     for module in model.modules():
         module._non_persistent_buffers_set |= {name for name, _ in module.named_buffers(recurse=False)}
     return model

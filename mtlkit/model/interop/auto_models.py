@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from mtlkit.config.architecture import Architecture
+from mtlkit.config.architecture import MOST_LAYERS, Architecture
 from mtlkit.config.from_json import parse_object, to_json
 from mtlkit.config.small_files import Unreadable, read_file
 from mtlkit.errors import IntegrityError, UsageError, listed
@@ -16,7 +16,7 @@ from mtlkit.model.description import ADAPTER, CONFIG, is_foreign
 from mtlkit.model.interop.families.base import FAMILIES
 from mtlkit.model.interop.json_files import read_object, read_optional
 from mtlkit.model.interop.modules import MODULES, TOKENIZER_CONFIG, SentenceTransformerModules, module_folders
-from mtlkit.model.library import NOT_KEPT, UnknownModel, library_class, library_config
+from mtlkit.model.library import NOT_KEPT, UnknownModel, library_class, library_config, need_library
 
 PREFIX = "transformers:"  # of the family of an architecture that runs through transformers
 UNBOUNDED = 8192  # tokens of a text for models that state no limit, such as T5
@@ -50,10 +50,13 @@ def read_architecture(modules: SentenceTransformerModules) -> Architecture:
     transformers is not installed."""
     path = modules.folder / CONFIG
     values = read_object(path)
+    need_library(str(values.get("model_type")))
     stored = {key: value for key, value in values.items() if key not in NOT_KEPT}
     try:
         config = library_config(values)
         model, _ = library_class(config)
+        if not 0 < config.num_hidden_layers <= MOST_LAYERS:  # checked before they are built
+            raise ValueError(f"num_hidden_layers {config.num_hidden_layers:,} is out of range; at most {MOST_LAYERS:,} are built")
         layers, causal = _layers(to_json(stored))
         typed = "token_type_ids" in inspect.signature(model.forward).parameters
         inputs = read_optional(modules.folder / TOKENIZER_CONFIG).get("model_input_names")
@@ -76,8 +79,10 @@ def read_architecture(modules: SentenceTransformerModules) -> Architecture:
             token_types=2 if typed and (getattr(config, "type_vocab_size", None) or 0) > 1 else 1,
             transformers=stored,
         )
-    except (UnknownModel, ValueError) as error:
+    except UnknownModel as error:
         raise IntegrityError(f"{path}: {error}; mtlkit's own families are {listed(FAMILIES, 20)}") from None
+    except (ValueError, UsageError) as error:
+        raise IntegrityError(f"{path}: incomplete or damaged ({error})") from None
 
 
 @lru_cache(maxsize=8)
