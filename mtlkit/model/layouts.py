@@ -217,7 +217,8 @@ class PaddedLayout:
         seen = self.mask.bool()[:, None, None, :]
         seen = seen if limits is None else seen & limits
         if self.bias is not None:
-            seen = self.bias[None].to(qkv.dtype).masked_fill(~seen, -math.inf)
+            least = torch.finfo(qkv.dtype).min  # exported graphs must not hold infinite numbers
+            seen = self.bias[None].to(qkv.dtype).masked_fill(~seen, least)
         mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=seen)
         return mixed.transpose(1, 2).flatten(2).flatten(0, 1)
 
