@@ -17,6 +17,7 @@ from mtlkit.training.loop import DivergedStep, Step, train
 from mtlkit.training.metrics_log import MetricsLog
 from mtlkit.training.objectives.base import Objective
 from mtlkit.training.objectives.router import teach_router
+from mtlkit.training.pair_heads import start_pair_heads
 from mtlkit.training.plan import TrainData, TrainPlan
 from mtlkit.training.sampling.columns import BatchTexts
 from mtlkit.training.sampling.mixture import MicroBatch
@@ -75,6 +76,7 @@ class Trainer:
         if self._resumed:
             components.load_state_dict(self._resumed, extended=self._extended)
         else:
+            start_pair_heads(self.plan, setup.roles, components.evaluator, components.losses.vectors_of)
             yield from self._logged(components, setup.lengthened)
             if len(setup.roles.mixed) > 1:
                 yield self.schedule.plan_of_epoch()

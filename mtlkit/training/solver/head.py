@@ -21,6 +21,7 @@ from mtlkit.tasks.convex import ConvexLoss
 from mtlkit.training.head_incidents import HeadSolved, StrengthTrial
 from mtlkit.training.objectives.base import HeadObjective
 from mtlkit.training.solver.linear import Features, LinearFit, fit
+from mtlkit.training.solver.products import folded, with_products
 from mtlkit.training.solver.strength import GRID, Choice, choose_strength, l2_of, not_cross_validated
 
 LARGE = 200_000_000  # numbers (rows x D x K) beyond which an iteration takes long
@@ -74,7 +75,9 @@ def solve_head(
     for validation are left out once, by a fit to the others.
     """
     spec, began = objective.task.spec, time.monotonic()
-    (features, axes), loss = Features(rows.vectors).rotated(), _loss_of(objective, rows.labels, balanced)
+    of_pairs = spec.pair == "vectors"
+    vectors = with_products(rows.vectors) if of_pairs else rows.vectors
+    (features, axes), loss = Features(vectors).rotated(), _loss_of(objective, rows.labels, balanced)
     with counting(f"fitting head:{spec.name}", "fitted", len(GRID) + 1, unit="strengths"):
         if strength is None:
             groups = kind_of(spec.kind).groups(rows.labels)
@@ -83,7 +86,8 @@ def solve_head(
         else:
             choice = not_cross_validated(loss, strength)
         fitted = fit_chosen(features, loss, choice)
-    _install(objective, axes.restore(fitted))
+    restored = axes.restore(fitted)
+    _install(objective, folded(restored) if of_pairs else restored)
     left_out, outputs = choice.rows, choice.outputs
     if not choice.folds and rows.held_out:
         train, left_out = np.split(np.arange(len(rows)), [len(rows) - rows.held_out])
