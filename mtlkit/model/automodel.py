@@ -5,11 +5,12 @@ Shapes: N texts, L tokens of the longest, T tokens of all texts, D width. Import
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mtlkit.batch import Batch
@@ -25,6 +26,7 @@ from mtlkit.model.randomness import Dropout, Uninitialised
 
 ENCODER = "encoder."  # prefix of the weights of the stack in T5EncoderModel
 SHARED = {"shared.weight": "embed_tokens.weight"}  # what it stores under another name
+LEAST_TOKENS, MOST_PADDED = 256, 1.2  # of a part of a batch; tokens with padding, relative to those without
 BLOCKS, ABOVE, BELOW = "blocks", "norm", "tokens"  # our modules, by which weights are named
 
 
@@ -77,25 +79,47 @@ class AutoBackbone(Backbone):
     def forward(self, layout: GroupedLayout) -> Tensor:
         """The last hidden states of all tokens, (T, D)."""
         lengths = np.repeat(*np.array([(length, texts) for texts, length in layout.groups]).T)
+        model, states, start = self.whole(), [], 0
+        for part in np.split(lengths, rectangles(lengths.tolist())):
+            tokens = slice(start, start := start + int(part.sum()))
+            types = None if layout.types is None else layout.types[tokens]
+            states.append(self._states(model, layout.ids[tokens], layout.positions[tokens], types, part))
+        return states[0] if len(states) == 1 else torch.cat(states)
+
+    def _states(
+        self, model: nn.Module, ids: Tensor, positions: Tensor, types: Tensor | None, lengths: NDArray[np.int64]
+    ) -> Tensor:
+        """The last hidden states of texts of these lengths, padded to one rectangle."""
         longest = int(lengths.max())
-        rows = torch.from_numpy(np.repeat(np.arange(len(lengths)), lengths)).to(layout.ids.device)
-        places, size = rows * longest + layout.positions, len(lengths) * longest
+        rows = torch.from_numpy(np.repeat(np.arange(len(lengths)), lengths)).to(ids.device)
+        places, size = rows * longest + positions, len(lengths) * longest
 
         def padded(values: Tensor, filling: int) -> Tensor:
             rectangle = values.new_full((size,), filling, dtype=torch.long)
             return rectangle.index_copy_(0, places, values.long()).view(-1, longest)
 
-        inputs = {"input_ids": padded(layout.ids, self.pad), "attention_mask": padded(torch.ones_like(layout.ids), 0)}
-        if layout.types is not None and self.architecture.token_types > 1:
-            inputs["token_type_ids"] = padded(layout.types, 0)
-        states_NLD = self.whole()(**inputs).last_hidden_state
-        flat: Tensor = states_NLD.flatten(0, 1)
-        return flat if len(layout.ids) == size else flat.index_select(0, places)
+        inputs = {"input_ids": padded(ids, self.pad), "attention_mask": padded(torch.ones_like(ids), 0)}
+        if types is not None and self.architecture.token_types > 1:
+            inputs["token_type_ids"] = padded(types, 0)
+        flat: Tensor = model(**inputs).last_hidden_state.flatten(0, 1)
+        return flat if len(ids) == size else flat.index_select(0, places)
 
     def embeddings(self) -> nn.Module:
         """Everything but the layers and what comes after them."""
         below: nn.Module = self.tokens
         return below
+
+
+def rectangles(lengths: Sequence[int]) -> list[int]:
+    """Where to cut a row of texts into parts, so that little is computed on padding."""
+    cuts, tokens, longest, start = [], 0, 0, 0
+    for place, length in enumerate(lengths):
+        wider = max(longest, length)
+        if tokens >= LEAST_TOKENS and (place + 1 - start) * wider > MOST_PADDED * (tokens + length):
+            cuts.append(place)
+            tokens, wider, start = 0, length, place
+        tokens, longest = tokens + length, wider
+    return cuts
 
 
 def bare_model(stored: Mapping[str, Any], device: str = "cpu") -> Any:

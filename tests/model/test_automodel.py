@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mtlkit.batch import Batch
 from mtlkit.config.architecture import Architecture
 from mtlkit.config.registries.adapters import AdapterSpec
-from mtlkit.model.automodel import AutoBackbone
+from mtlkit.model.automodel import AutoBackbone, rectangles
 from mtlkit.model.low_rank import Adapter
 from mtlkit.model.model_parts import NoLayers, find_parts
 from mtlkit.model.multitask import MultiTaskModel
@@ -61,6 +61,12 @@ def test_heads_read_texts_and_words_as_computed_alone(backbone: AutoBackbone) ->
         words = backbone.encode(Batch(batch.ids, batch.positions, batch.groups, batch.rows, words=places, pooled=True))
     torch.testing.assert_close(words[:4], vectors)
     torch.testing.assert_close(words[4:], torch.cat(states)[places], atol=1e-5, rtol=0)
+
+
+def test_texts_of_other_lengths_are_padded_apart() -> None:
+    assert rectangles([4] * 10) == []
+    assert rectangles([4] * 64 + [8] * 32 + [200]) == [64, 96]
+    assert rectangles([3, 300]) == []  # a few tokens are not worth a pass
 
 
 def test_the_second_text_of_a_pair_has_its_own_type(backbone: AutoBackbone) -> None:
