@@ -127,6 +127,8 @@ def read_record(folder: Path, name: str = RECORD) -> RunRecord:
                 raise ValueError(f"lists the file {name!r}, which is not inside the run")
         return record
     except Unreadable as error:
+        if name == RECORD and not path.exists() and (folder / CHECKPOINTS).is_dir():
+            raise IntegrityError(f"{folder}: unfinished training; let it finish, or go on with --resume {folder}") from None
         raise IntegrityError(f"{folder}: not an mtlkit run ({path.name} is {error})") from None
     except KeyError as error:
         raise IntegrityError(f"{path}: field {error} is missing; restore the file") from None

@@ -260,6 +260,20 @@ def test_new_tags_are_refused_or_left_out(run: Path, things: Path, typed: Typed,
     assert typed(*command, "--new-classes", "drop").code == 0
 
 
+def test_tags_of_another_scheme_train_a_head_in_its_own(run: Path, typed: Typed, tmp_path: Path) -> None:
+    rows = [tagged(text) for text in SENTENCES[:20]]
+    for row in rows:
+        row["tags"] = [tag.replace("I-", "E-") for tag in row["tags"]]
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    task = f"things={tmp_path / 'train.jsonl'}?tokens=words&tags=tags"
+    command = ("train-mtl", "--task", task, "--init", run, "--out", tmp_path / "run", "--freeze", "backbone")
+    answer = typed(*command)
+    assert answer.code == 0, answer.err
+    assert mtlkit.load(tmp_path / "run").specs["things"].labels == mtlkit.load(run).specs["things"].labels
+    other = typed(*command[:2], f"{task}&transitions=learned", *command[3:], "--overwrite", "--new-classes", "extend")
+    assert (other.code, "--new-classes extend: head 'things'" in other.err) == (2, True)
+
+
 @pytest.mark.parametrize("frozen", [(), ("--freeze", "backbone")], ids=["stepwise", "solved"])
 def test_new_tags_extend_a_head(frozen: tuple[str, ...], run: Path, things: Path, typed: Typed, tmp_path: Path) -> None:
     rows = [tagged(text) for text in SENTENCES]

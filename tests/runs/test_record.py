@@ -251,6 +251,10 @@ def test_newer_record_format_asks_for_an_update(tmp_path: Path) -> None:
 
 
 def test_folder_without_a_record_is_not_a_run(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    with pytest.raises(IntegrityError, match="unfinished training; let it finish"):
+        verify(tmp_path)
+    (tmp_path / "state").rmdir()
     with pytest.raises(IntegrityError, match=r"not an mtlkit run \(run\.json is missing\)"):
         verify(tmp_path)
 

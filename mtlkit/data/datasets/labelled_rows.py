@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, Protocol
 
+from mtlkit.config.architecture import TagScheme
 from mtlkit.config.held_out import HOLDOUT
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.labels.marks import RawLabel
@@ -22,8 +23,9 @@ from mtlkit.errors import DataError
 @dataclass(frozen=True)
 class ReadOptions:
     """How rows are read: the encoding of text files (None: UTF-8, or as recorded), what to do with bad rows, where those are
-    counted, whether to keep the place of each row, how the model at hand was trained to read this task (None: it was not), and
-    the share of rows held out for validation where a source has no split for it.
+    counted, whether to keep the place of each row, how the model at hand was trained to read this task (None: it was not), the
+    scheme of the tags of words that a head trains further on (None: it is new), and the share of rows held out for validation
+    where a source has no split for it.
 
     `records` say how the model was trained to read each of its tasks. Splits with several label columns are read once and kept in
     `tables`."""
@@ -33,6 +35,7 @@ class ReadOptions:
     tally: SkippedRows
     keep_places: bool = False
     recorded: SourceRecord | None = None
+    scheme: TagScheme | None = None
     holdout: float = HOLDOUT
     records: Mapping[str, SourceRecord] = field(default_factory=dict)
     tables: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)

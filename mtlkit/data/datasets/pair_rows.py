@@ -10,6 +10,7 @@ import numpy as np
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.labels.values import label_value, shown
+from mtlkit.data.quality.near_duplicates import folded
 from mtlkit.data.sources import Source
 from mtlkit.data.sources.columns import join_text, numbered
 from mtlkit.data.sources.grammar.spec import Query
@@ -67,7 +68,7 @@ class PairRows:
 
 def _repeated(columns: Sequence[str], texts: Sequence[str | BadRow]) -> str:
     """What is wrong with a negative that is a text of its pair; empty if there is none."""
-    first, second, *negatives = (text.strip() for text in texts if isinstance(text, str))
+    first, second, *negatives = (folded(text) for text in texts if isinstance(text, str))
     for column, text in zip(columns[2:], negatives, strict=True):
         if text in (first, second):
             other = columns[0] if text == first else columns[1]

@@ -21,7 +21,7 @@ from mtlkit.data.sources.grammar.spec import Query
 from mtlkit.data.sources.rows import BadRow, Row, place_of
 from mtlkit.data.sources.tagged_columns import KIND, TaggedColumns, is_tagged, tagged_columns
 from mtlkit.data.tokenization.word_splitting import split_words
-from mtlkit.errors import counted
+from mtlkit.errors import counted, shorten
 
 __all__ = ["TaggedRows", "TaggedText", "is_tagged"]
 
@@ -81,11 +81,13 @@ class TaggedRows:
                 if isinstance(text, BadRow):
                     return text
                 spans = spans_value(row.get(column), text, names) if column is not None else []
+                self._check_named([span.label for span in spans])
                 tagged = text_with_spans(text, spans)
                 return tagged if len(tagged.words) else BadRow(f"{place}: no words in column '{columns.text}'")
             words = words_value(row.get(column or ""))
             column = columns.tags
             tags = tags_value(row.get(column), names) if column is not None else ()
+            self._check_named(tags)
         except ValueError as error:
             return BadRow(f"{place}: column '{column}' has {error}")
         if len(tags) != len(words) and column is not None:
@@ -93,11 +95,18 @@ class TaggedRows:
             return BadRow(f"{place}: {lists}; give each word a tag")
         return text_of_words(words, tags)
 
+    def _check_named(self, tags: Sequence[str]) -> None:
+        """Raises ValueError for a tag that the user does not list, if he lists any."""
+        unnamed = next((tag for tag in tags if tag not in self.query.names), None) if self.query.names else None
+        if unnamed is not None:
+            raise ValueError(f"the tag '{shorten(unnamed, 40)}', which names= does not list; correct it, or add it to names=")
+
     def finish(self, labels: Sequence[Label]) -> list[Label]:
         """The tags of all texts as `read_tags` writes them, in the scheme of the model at hand if there is one. What was changed
         is added to the record."""
         rows = [label if isinstance(label, tuple) else () for label in labels]
-        read = read_tags(rows, self.reading.recorded.scheme if self.reading.recorded else None, self.query.scheme)
+        recorded = self.reading.recorded
+        read = read_tags(rows, recorded.scheme if recorded else self.reading.scheme, self.query.scheme)
         self._scheme = read.scheme
         self._remarks += [f"{self.source.name}: {remark}" for remark in read.remarks]
         if read.invalid is not None:

@@ -108,6 +108,12 @@ def fit_heads(
             fit = HeadFit(known, table, queries[name], str(start.origin))
             frozen = freezing.keeps(f"head:{name}")
             spec = known if frozen else known.uncalibrated()
+            if options.new_classes in ("extend", "drop") and (not fit.same_kind or fit.other_order):
+                new = _new(table, name, queries[name], options.head, pair_head_of(queries[name]))
+                raise UsageError(
+                    f"--new-classes {options.new_classes}: {fit.head} was trained for {other_data(known, new)}, and such a head "
+                    "cannot go on with this data; give data like that, another task name, or --new-classes fresh"
+                )
             if not fit.same_kind or fit.other_order or (fit.lacks and options.new_classes == "fresh"):
                 spec = _replaced(start, fit, options.head, freezing)
                 fitted.warnings.append(f"{fit.head} was trained for {other_data(known, spec)}; a fresh one takes its place")

@@ -6,10 +6,12 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from mtlkit.config.architecture import TagScheme
 from mtlkit.config.commands.train_sentence import TrainSentenceOptions
 from mtlkit.config.held_out import HOLDOUT
 from mtlkit.config.registries.adapters import SHARED
 from mtlkit.config.source_record import SourceRecord
+from mtlkit.config.task_training import TaskTrainingOptions
 from mtlkit.data.datasets.labelled import holds_out, read_train_and_validation
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.tables import cap_tables, different_texts
@@ -88,7 +90,10 @@ def _prepare_tasks(plan: TrainPlan, reading: ReadOptions) -> Generator[Event, No
     unsplit = {name for name, source in sources.items() if holds_out(source)}
     check_held_out(plan, unsplit)
     start = start_from(plan.start, options) if plan.start else None
-    tables = {name: read_train_and_validation(source, reading) for name, source in sources.items()}
+    schemes = schemes_of(start, options)
+    tables = {
+        name: read_train_and_validation(source, replace(reading, scheme=schemes.get(name))) for name, source in sources.items()
+    }
     train = cap_tables({name: both[0] for name, both in tables.items()}, options.cap_rows())
     start = start or start_from_scratch(options, list(different_texts(train.values())))
     existing = dict(start.model.heads.items())
@@ -129,6 +134,13 @@ def _prepare_tasks(plan: TrainPlan, reading: ReadOptions) -> Generator[Event, No
     fingerprints = {name: task.fingerprint for name, task in tasks.items()}
     small = small_tables({name: (train[name], validation[name]) for name in trained})
     return Prepared(start, data, fingerprints, {name: task.record for name, task in tasks.items()}, small)
+
+
+def schemes_of(start: InitialModel | None, options: TaskTrainingOptions) -> dict[str, TagScheme]:
+    """The schemes of the tags that heads of the starting model know, by task, unless new heads replace them."""
+    if start is None or options.new_classes == "fresh":
+        return {}
+    return {name: spec.tags for name, spec in start.model.tasks.items() if spec.tags is not None}
 
 
 def watched_task(start: InitialModel, name: str, source: str, reading: ReadOptions) -> TaskData:

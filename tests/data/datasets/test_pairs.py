@@ -62,6 +62,7 @@ def test_negatives(tmp_path: Path) -> None:
     [
         ("a,b,b ", "3: column 'negative' has the same text as column 'positive'; a negative must differ"),
         ("a,b,a", "3: column 'negative' has the same text as column 'anchor'"),
+        ("a,b c, B  C", "3: column 'negative' has the same text as column 'positive'"),
         ("a,b,", "3: no text in column 'negative'"),
         ("a,b", "3: "),
         ("a,b,x,y", "3: "),

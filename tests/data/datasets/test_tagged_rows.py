@@ -207,6 +207,24 @@ def test_bad_rows_are_named_or_skipped(tmp_path: Path, row: dict[str, Any], mess
     assert tally.skipped == 1
 
 
+def test_tags_that_names_does_not_list_are_bad_rows(tmp_path: Path) -> None:
+    tokens = f"{write_jsonl(tmp_path / 'a.jsonl', ROWS)}{KEYS}&names=O,B-PER,I-PER"
+    with pytest.raises(DataError, match=r"a.jsonl:1: column 'ner_tags' has the tag 'B-LOC', which names= does not list"):
+        read(tagged(tokens))
+    spans = f"{write_jsonl(tmp_path / 'b.jsonl', SPANS)}?text=text&spans=entities&names=PER"
+    with pytest.raises(DataError, match=r"b.jsonl:1: column 'entities' has the tag 'LOC', which names= does not list"):
+        read(tagged(spans))
+
+
+def test_a_head_that_trains_on_reads_tags_in_its_scheme(tmp_path: Path) -> None:
+    rows = [{"tokens": ["New", "York", "Bob"], "ner_tags": ["B-LOC", "E-LOC", "S-PER"]}]
+    address = f"{write_jsonl(tmp_path / 'a.jsonl', rows)}{KEYS}"
+    assert read(tagged(address, options(scheme="bio")))[0][1] == ("B-LOC", "I-LOC", "B-PER")
+    assert read(tagged(address, options(scheme="bioes")))[0][1] == ("B-LOC", "E-LOC", "S-PER")
+    back = f"{write_jsonl(tmp_path / 'b.jsonl', ROWS)}{KEYS}"
+    assert read(tagged(back, options(scheme="bioes")))[0][1] == ("S-PER", "O", "O", "B-LOC", "E-LOC")
+
+
 def test_spans_that_overlap_are_a_bad_row(tmp_path: Path) -> None:
     row = {"text": "Anna Ann", "entities": [[0, 4, "A"], [2, 8, "B"]]}
     with pytest.raises(DataError, match=r"a.jsonl:1: column 'entities' has overlapping spans"):
