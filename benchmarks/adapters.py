@@ -22,7 +22,7 @@ import mtlkit
 from mtlkit.config.architecture import Architecture, TaskSpec
 from mtlkit.config.registries.adapters import parse_adapter
 from mtlkit.data.encoded import Encoded
-from mtlkit.inference.torch_engine import TorchEngine
+from mtlkit.inference.engines.torch_engine import TorchEngine
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.optimizer import make_optimizer

@@ -16,7 +16,7 @@ from statistics import mean
 from mtlkit.data.datasets.held_out import limited
 from mtlkit.data.datasets.labelled_table import LabelledTable
 from mtlkit.data.datasets.task_data import prepare
-from mtlkit.inference.engine import Array
+from mtlkit.inference.engines.base import Array
 from mtlkit.inference.loaded_model import LoadedModel
 
 

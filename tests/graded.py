@@ -17,7 +17,7 @@ from mtlkit.tasks.classification import Classification
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mtlkit.model.losses import LossOptions
+    from mtlkit.model.heads.losses import LossOptions
 
 NEAR = Metric("near", "within one", "points within one", in_epochs=True)
 

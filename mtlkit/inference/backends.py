@@ -13,13 +13,13 @@ from mtlkit.config.common import Device
 from mtlkit.config.inference import Backend, InferencePrecision
 from mtlkit.data.tokenization.tokenizer import TextEncoder, open_encoder
 from mtlkit.errors import IntegrityError, UsageError
-from mtlkit.inference.engine import Engine
+from mtlkit.inference.engines.base import Engine
 from mtlkit.model.description import ModelDescription, read_checkpoint
 from mtlkit.model.digest import digest_of, is_digest_of
 from mtlkit.runs.record import GRAPH, PAIR_GRAPH, TOKENIZER, RunRecord, is_export, read_record, verify
 
 if TYPE_CHECKING:  # these import torch, which an ONNX graph does not need
-    from mtlkit.inference.fast import FastEncoder
+    from mtlkit.inference.engines.fast import FastEncoder
     from mtlkit.inference.load_weights import LoadedWeights
 
 
@@ -68,8 +68,8 @@ def onnx_folder(path: Path) -> Path | None:
 
 def _open_torch(path: Path, device: Device, precision: InferencePrecision, classifier: bool) -> OpenedModel:
     from mtlkit.inference.compute import choose_compute
+    from mtlkit.inference.engines.torch_engine import TorchEngine
     from mtlkit.inference.load_weights import load_weights
-    from mtlkit.inference.torch_engine import TorchEngine
 
     weights = load_weights(path, classifier=classifier)
     if precision == "int8":
@@ -79,11 +79,11 @@ def _open_torch(path: Path, device: Device, precision: InferencePrecision, class
 
 
 def _int8_engine(path: Path, device: Device, weights: LoadedWeights) -> Engine:
-    from mtlkit.inference.calibration import activation_ranges
     from mtlkit.inference.compute import choose_compute
-    from mtlkit.inference.int8 import check_int8, quantise
-    from mtlkit.inference.task_encoders import TaskEncoders
-    from mtlkit.inference.torch_engine import TorchEngine
+    from mtlkit.inference.engines.calibration import activation_ranges
+    from mtlkit.inference.engines.int8 import check_int8, quantise
+    from mtlkit.inference.engines.task_encoders import TaskEncoders
+    from mtlkit.inference.engines.torch_engine import TorchEngine
     from mtlkit.model.encoder import own_encoder
 
     if device not in ("auto", "cpu"):
@@ -109,8 +109,8 @@ def _open_onnx(path: Path, precision: InferencePrecision) -> OpenedModel:
         )
     if not find_spec("onnxruntime"):
         raise UsageError("--backend onnx needs onnxruntime; install it with: pip install 'mtlkit[onnx]'")
-    from mtlkit.inference.onnx_engine import OnnxEngine
-    from mtlkit.inference.onnx_weights import check_weights
+    from mtlkit.inference.engines.onnx_engine import OnnxEngine
+    from mtlkit.inference.engines.onnx_weights import check_weights
 
     with ThreadPoolExecutor(2) as threads:  # digests are computed while the graph is read
         record = threads.submit(verify, folder)

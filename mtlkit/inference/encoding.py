@@ -18,8 +18,8 @@ from mtlkit.data.datasets.task_data import LabelledTexts
 from mtlkit.data.encoded import Encoded, EncodedWords
 from mtlkit.evaluation.task_metrics import score
 from mtlkit.inference.compute import Compute
-from mtlkit.inference.engine import BATCH_TOKENS, GPU_BATCH_TOKENS, ROUTER
-from mtlkit.inference.fast import SupportsEncode
+from mtlkit.inference.engines.base import BATCH_TOKENS, GPU_BATCH_TOKENS, ROUTER
+from mtlkit.inference.engines.fast import SupportsEncode
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.progress import count
 

@@ -12,7 +12,7 @@ from mtlkit.config.architecture import Stage
 from mtlkit.config.paths import expand
 from mtlkit.config.small_files import Unreadable, check_readable
 from mtlkit.errors import IntegrityError, UsageError, listed, shorten, suggest
-from mtlkit.model.interop.auto_models import runs_through
+from mtlkit.model.interop.auto.models import runs_through
 from mtlkit.runs.record import diagnose, newest_run
 
 MINI = "mini"

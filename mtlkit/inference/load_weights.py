@@ -13,26 +13,26 @@ from mtlkit.data.tokenization.files import load_tokenizer
 from mtlkit.data.tokenization.pretrained import build_tokenizer
 from mtlkit.data.tokenization.tokenizer import TextEncoder, make_encoder
 from mtlkit.errors import IntegrityError, UsageError
-from mtlkit.inference.engine import ROUTER
+from mtlkit.inference.engines.base import ROUTER
 from mtlkit.inference.library_tokenizer import library_tokenizer, needs_library
 from mtlkit.model.backbone import Backbone
 from mtlkit.model.checkpoint import load_model
 from mtlkit.model.description import CONFIG, ModelDescription, is_adapter, is_foreign, read_checkpoint
 from mtlkit.model.encoder import own_encoder
-from mtlkit.model.interop.auto_models import check_supported, runs_through
+from mtlkit.model.heads.router import Router
+from mtlkit.model.interop.auto.models import check_supported, runs_through
 from mtlkit.model.interop.classifier import Classifier, read_classifier, transformer_of
 from mtlkit.model.interop.head_files import read_heads, read_tasks
 from mtlkit.model.interop.json_files import read_object
 from mtlkit.model.interop.language_model import is_generator
-from mtlkit.model.interop.model_kinds import dropped_head
 from mtlkit.model.interop.modules import MODULES, read_classifier_modules, read_modules
 from mtlkit.model.interop.peft import apply_adapter, base_of
 from mtlkit.model.interop.reading import describe_foreign, read_foreign
+from mtlkit.model.interop.settings.model_kinds import dropped_head
+from mtlkit.model.interop.settings.tokenizer import read_tokenizer_settings
+from mtlkit.model.interop.settings.vectors import check_prompt_end
 from mtlkit.model.interop.stray_weights import weights_note
-from mtlkit.model.interop.tokenizer_config import read_tokenizer_settings
-from mtlkit.model.interop.vector_settings import check_prompt_end
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.model.router import Router
 from mtlkit.runs.record import TOKENIZER, RunRecord, is_export, verify
 
 

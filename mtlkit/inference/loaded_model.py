@@ -21,7 +21,7 @@ from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.data.tokenization.word_splitting import split_words
 from mtlkit.errors import UsageError, listed, suggest
 from mtlkit.inference.backends import open_backend
-from mtlkit.inference.engine import ROUTER, VECTORS, Engine, vectors_for
+from mtlkit.inference.engines.base import ROUTER, VECTORS, Engine, vectors_for
 from mtlkit.inference.find_model import MINI, find_model, mini_folder
 from mtlkit.inference.predictions import TextPairs, answers, answers_of_words, are_pairs, chosen_heads, heads_for
 from mtlkit.inference.prompts import prompt_note, with_prompt

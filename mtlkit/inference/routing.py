@@ -10,7 +10,7 @@ import numpy as np
 from mtlkit.evaluation.class_figures import classification_figures
 from mtlkit.evaluation.figures import with_intervals
 from mtlkit.evaluation.metrics import check_finite, classification, confusion
-from mtlkit.inference.engine import ROUTER, Array, output_label
+from mtlkit.inference.engines.base import ROUTER, Array, output_label
 from mtlkit.inference.predictions import softmax
 from mtlkit.seeding import generator
 

@@ -8,7 +8,7 @@ from mtlkit.config.architecture import TaskSpec
 from mtlkit.data.tokenization.text_pairs import encode_pairs, number_pairs
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import shorten
-from mtlkit.inference.engine import Array, Engine
+from mtlkit.inference.engines.base import Array, Engine
 from mtlkit.inference.predictions import TextPairs
 
 

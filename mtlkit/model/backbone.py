@@ -14,8 +14,8 @@ from torch.nn import functional
 from mtlkit.batch import Batch
 from mtlkit.config.architecture import Architecture
 from mtlkit.config.pooling import WEIGHTED, pooling_modes
+from mtlkit.model.layers.pooling import make_layer, pool, weighted_mean
 from mtlkit.model.layouts import TokenLayout
-from mtlkit.model.pooling import make_layer, pool, weighted_mean
 
 
 class Backbone(nn.Module):

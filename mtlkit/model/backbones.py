@@ -12,6 +12,6 @@ def build_backbone(architecture: Architecture) -> Backbone:
     transformers, which is not installed."""
     if architecture.transformers is None:
         return Encoder(architecture)
-    from mtlkit.model.automodel import AutoBackbone
+    from mtlkit.model.auto.automodel import AutoBackbone
 
     return AutoBackbone(architecture)

@@ -11,7 +11,7 @@ from mtlkit.model.description import ADAPTER, CONFIG, HEAD_WEIGHTS, HEADS, is_ad
 from mtlkit.model.interop.classifier import transformer_of
 from mtlkit.model.interop.dense import DenseModule, dense_files
 from mtlkit.model.interop.modules import MODULES, module_folders, read_modules
-from mtlkit.model.interop.text_length import SENTENCE_PIECE
+from mtlkit.model.interop.settings.text_length import SENTENCE_PIECE
 from mtlkit.model.interop.weight_files import weight_files
 from mtlkit.runs.record import RECORD, TOKENIZER, file_digest
 

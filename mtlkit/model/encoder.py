@@ -16,10 +16,10 @@ from torch.nn import functional
 from mtlkit.batch import Batch
 from mtlkit.config.architecture import Architecture
 from mtlkit.model.backbone import Backbone
-from mtlkit.model.block import Block
+from mtlkit.model.layers.block import Block
+from mtlkit.model.layers.norms import make_norm
+from mtlkit.model.layers.position_bias import PositionBias
 from mtlkit.model.layouts import TokenLayout, layout_of
-from mtlkit.model.norms import make_norm
-from mtlkit.model.position_bias import PositionBias
 from mtlkit.model.randomness import Dropout
 
 

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from mtlkit.batch import Batch
 from mtlkit.model.encoder import Encoder
-from mtlkit.model.products import repeated_product
+from mtlkit.model.layers.products import repeated_product
 
 CHUNK = 256  # tokens per block of logits, small enough to stay in the CPU cache
 

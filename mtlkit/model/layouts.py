@@ -19,8 +19,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from mtlkit.batch import Batch
-from mtlkit.model.attention import AttentionSettings, attended
-from mtlkit.model.rotary import Rotary, turned, turned_in_graph
+from mtlkit.model.layers.attention import AttentionSettings, attended
+from mtlkit.model.layers.rotary import Rotary, turned, turned_in_graph
 
 
 class TokenLayout(Protocol):

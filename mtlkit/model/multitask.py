@@ -12,9 +12,9 @@ from mtlkit.config.architecture import Architecture, TaskSpec
 from mtlkit.config.registries.adapters import ADAPTERS, SHARED, AdapterSpec
 from mtlkit.model.backbone import Backbone
 from mtlkit.model.encoder import own_encoder
-from mtlkit.model.heads import Head, build_head
-from mtlkit.model.low_rank import Adapter
-from mtlkit.model.router import Router
+from mtlkit.model.heads.base import Head, build_head
+from mtlkit.model.heads.router import Router
+from mtlkit.model.layers.low_rank import Adapter
 from mtlkit.model.weight_names import adapter_part
 
 

@@ -25,7 +25,7 @@ def weight_names(
     """The weights of a `MultiTaskModel`, named as in `named_parameters`; `heads` maps each task to the layers of its head, and
     `joint` says whether one of them reads pairs of texts in one sequence."""
     if architecture.transformers is not None:
-        from mtlkit.model.automodel import names_of_weights
+        from mtlkit.model.auto.automodel import names_of_weights
 
         own, added = names_of_weights(architecture, adapters or {})
         return (*own, *(name for task, head in heads.items() for name in head_weights(task, head)), *added)

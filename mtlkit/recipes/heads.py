@@ -17,10 +17,10 @@ from mtlkit.inference.scope.file import read_scopes, write_scopes
 from mtlkit.inference.scope.scope import Scope
 from mtlkit.model.checkpoint import save_model
 from mtlkit.model.digest import digest_of
-from mtlkit.model.heads import Head
-from mtlkit.model.low_rank import Adapter
+from mtlkit.model.heads.base import Head
+from mtlkit.model.heads.router import Router
+from mtlkit.model.layers.low_rank import Adapter
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.model.router import Router
 from mtlkit.recipes.inputs.command_line import command_line, plain
 from mtlkit.recipes.inputs.input_files import inputs_of
 from mtlkit.report.card import model_card

@@ -29,8 +29,8 @@ if TYPE_CHECKING:  # torch is imported where it is used, so that names of kinds 
     import torch
     from torch import Tensor
 
-    from mtlkit.model.heads import Head
-    from mtlkit.model.losses import LossOptions
+    from mtlkit.model.heads.base import Head
+    from mtlkit.model.heads.losses import LossOptions
     from mtlkit.tasks.convex import ConvexLoss
 
 ClassWeights = tuple[tuple[float, ...], ...]
@@ -102,7 +102,7 @@ class TaskKind(LabelCodec, TaskMetrics, PredictionKind, HeadLikelihood, ABC):
 
     def build_head(self, spec: TaskSpec, dim: int, dropout: float) -> Head:
         """A fresh head on vectors of length `dim`: linear layers, as `spec.head` says."""
-        from mtlkit.model.heads import Head
+        from mtlkit.model.heads.base import Head
 
         return Head(dim, spec, dropout)
 

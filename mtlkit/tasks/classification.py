@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from mtlkit.model.losses import LossOptions
+    from mtlkit.model.heads.losses import LossOptions
 
 
 class Classification(TaskKind):
@@ -94,7 +94,7 @@ class Classification(TaskKind):
         return label_codes(splits), 0.0
 
     def loss(self, spec: TaskSpec, outputs: Tensor, labels: Tensor, options: LossOptions) -> Tensor:
-        from mtlkit.model.losses import cross_entropy
+        from mtlkit.model.heads.losses import cross_entropy
 
         return cross_entropy(outputs, labels, options)
 

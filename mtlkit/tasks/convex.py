@@ -1,6 +1,6 @@
 """Losses of linear heads that are convex in the head's outputs, in numpy: what the L-BFGS solver minimises.
 
-All are means over rows with weights w_n, normalised by the number of rows, as in the losses of `model/losses.py`.
+All are means over rows with weights w_n, normalised by the number of rows, as in the losses of `model/heads/losses.py`.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from mtlkit.model.losses import LossOptions
+    from mtlkit.model.heads.losses import LossOptions
 
 
 class MultiLabel(TaskKind):
@@ -83,7 +83,7 @@ class MultiLabel(TaskKind):
         return label_codes(splits), 0.0
 
     def loss(self, spec: TaskSpec, outputs: Tensor, labels: Tensor, options: LossOptions) -> Tensor:
-        from mtlkit.model.losses import binary_cross_entropy
+        from mtlkit.model.heads.losses import binary_cross_entropy
 
         return binary_cross_entropy(outputs, labels, options)
 

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from mtlkit.model.heads import Head
-    from mtlkit.model.losses import LossOptions
+    from mtlkit.model.heads.base import Head
+    from mtlkit.model.heads.losses import LossOptions
 
 
 class Ordinal(Classification):
@@ -99,12 +99,12 @@ class Ordinal(Classification):
         return len(spec.labels) - 1
 
     def build_head(self, spec: TaskSpec, dim: int, dropout: float) -> Head:
-        from mtlkit.model.ordered import OrderedHead
+        from mtlkit.model.heads.ordered import OrderedHead
 
         return OrderedHead(dim, spec, dropout)
 
     def loss(self, spec: TaskSpec, outputs: Tensor, labels: Tensor, options: LossOptions) -> Tensor:
-        from mtlkit.model.ordered import cumulative_loss
+        from mtlkit.model.heads.ordered import cumulative_loss
 
         return cumulative_loss(outputs, labels, options)
 
@@ -152,12 +152,12 @@ class Ordinal(Classification):
     def sample(self, spec: TaskSpec, outputs: Tensor, noise: torch.Generator) -> Tensor:
         import torch
 
-        from mtlkit.model.ordered import log_likelihoods
+        from mtlkit.model.heads.ordered import log_likelihoods
 
         return torch.multinomial(log_likelihoods(outputs).exp(), 1, generator=noise).squeeze(-1)
 
     def log_likelihood(self, spec: TaskSpec, outputs: Tensor, labels: Tensor) -> Tensor:
-        from mtlkit.model.ordered import log_likelihoods
+        from mtlkit.model.heads.ordered import log_likelihoods
 
         return log_likelihoods(outputs).gather(-1, labels[:, None]).sum()
 
@@ -165,7 +165,7 @@ class Ordinal(Classification):
         """Kullback-Leibler divergence of the classes at this temperature, the mean over texts."""
         from torch.nn import functional
 
-        from mtlkit.model.ordered import log_likelihoods
+        from mtlkit.model.heads.ordered import log_likelihoods
 
         new, old = (log_likelihoods(logits / temperature) for logits in (now, before))
         return functional.kl_div(new, old, log_target=True, reduction="batchmean")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from mtlkit.model.losses import LossOptions
+    from mtlkit.model.heads.losses import LossOptions
 
 
 class Regression(TaskKind):
@@ -80,7 +80,7 @@ class Regression(TaskKind):
         return comparable_numbers(task, splits)
 
     def loss(self, spec: TaskSpec, outputs: Tensor, labels: Tensor, options: LossOptions) -> Tensor:
-        from mtlkit.model.losses import squared_error
+        from mtlkit.model.heads.losses import squared_error
 
         return squared_error(outputs, labels, spec.spread)
 

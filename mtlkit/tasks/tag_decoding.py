@@ -17,7 +17,7 @@ from mtlkit.evaluation.figures import Figures, Measured
 from mtlkit.evaluation.intervals import Values
 from mtlkit.evaluation.metrics import Array, classification, confusion, share
 from mtlkit.evaluation.spans import SpanCounts, count_spans, span_figures, span_scores
-from mtlkit.model.tag_sequences import Scores, table_of, viterbi
+from mtlkit.model.heads.tag_sequences import Scores, table_of, viterbi
 
 Numbers = NDArray[np.int64]
 

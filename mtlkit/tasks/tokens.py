@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from mtlkit.model.heads import Head
-    from mtlkit.model.losses import LossOptions
+    from mtlkit.model.heads.base import Head
+    from mtlkit.model.heads.losses import LossOptions
 
 
 class Tokens(TaskKind):
@@ -104,12 +104,12 @@ class Tokens(TaskKind):
     def build_head(self, spec: TaskSpec, dim: int, dropout: float) -> Head:
         if spec.transitions is None:
             return super().build_head(spec, dim, dropout)
-        from mtlkit.model.crf_head import CrfHead
+        from mtlkit.model.heads.crf_head import CrfHead
 
         return CrfHead(dim, spec, dropout)
 
     def loss(self, spec: TaskSpec, outputs: Tensor, labels: Tensor, options: LossOptions) -> Tensor:
-        from mtlkit.model.losses import cross_entropy
+        from mtlkit.model.heads.losses import cross_entropy
 
         return cross_entropy(outputs, labels[:, 0], options)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mtlkit.config.architecture import PAIR_PARTS
-from mtlkit.model.heads import Affine
+from mtlkit.model.heads.base import Affine
 from mtlkit.seeding import generator
 from mtlkit.tasks.base import kind_of
 from mtlkit.training.freezing.features import FeatureSource

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 
 from mtlkit import load
 from mtlkit.inference.find_model import find_model
-from mtlkit.model.automodel import AutoBackbone
+from mtlkit.model.auto.automodel import AutoBackbone
 
 if TYPE_CHECKING:
     from .conftest import Command, Typed

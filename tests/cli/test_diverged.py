@@ -15,7 +15,7 @@ from killing import TINY, differences, states
 from torch import Tensor
 from torch.optim import AdamW
 
-from mtlkit.model.heads import Head
+from mtlkit.model.heads.base import Head
 from mtlkit.runs.checkpoints import CheckpointManager
 from mtlkit.training import pretraining as next_token
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mtlkit.inference.load_weights import load_weights
-from mtlkit.model.heads import Head
+from mtlkit.model.heads.base import Head
 from mtlkit.runs.record import verify
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from mtlkit.data.datasets.task_data import prepare
 from mtlkit.data.resumable_output import OutputParts
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import MtlkitError, UsageError
-from mtlkit.inference.calibration import activation_ranges
+from mtlkit.inference.engines.calibration import activation_ranges
 from mtlkit.inference.loaded_model import LoadedModel, load
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.recipes.embedding.finished_output import TextsDigest, check_finished, note_finished

@@ -18,14 +18,14 @@ from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import IntegrityError, NotFiniteError, UsageError
 from mtlkit.evaluation.metrics import check_finite
 from mtlkit.evaluation.task_metrics import score
-from mtlkit.inference.calibration import activation_ranges
 from mtlkit.inference.compute import Compute
-from mtlkit.inference.int8 import quantise
+from mtlkit.inference.engines.calibration import activation_ranges
+from mtlkit.inference.engines.int8 import quantise
+from mtlkit.inference.engines.onnx_weights import check_weights
+from mtlkit.inference.engines.task_encoders import TaskEncoders
+from mtlkit.inference.engines.torch_engine import TorchEngine
 from mtlkit.inference.loaded_model import LoadedModel, load
-from mtlkit.inference.onnx_weights import check_weights
 from mtlkit.inference.similarity import normalize_rows
-from mtlkit.inference.task_encoders import TaskEncoders
-from mtlkit.inference.torch_engine import TorchEngine
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.recipes.embed import embed
 from mtlkit.recipes.inputs import texts as texts_of_recipes

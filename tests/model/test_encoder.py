@@ -19,9 +19,9 @@ from mtlkit.config.pooling import Pooling
 from mtlkit.data.encoded import Encoded, EncodedWords
 from mtlkit.data.tokenization.text_pairs import encode_pairs
 from mtlkit.data.tokenization.tokenizer import TextEncoder
-from mtlkit.inference.fast import pack
-from mtlkit.model.block import Block
+from mtlkit.inference.engines.fast import pack
 from mtlkit.model.encoder import Encoder
+from mtlkit.model.layers.block import Block
 from mtlkit.model.layouts import PaddedLayout
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.weight_names import weight_names

@@ -16,8 +16,8 @@ from torch import Tensor
 import mtlkit
 from mtlkit.batch import Batch
 from mtlkit.config.architecture import Architecture
-from mtlkit.inference.fast import pack
-from mtlkit.inference.int8 import calibrate, quantise
+from mtlkit.inference.engines.fast import pack
+from mtlkit.inference.engines.int8 import calibrate, quantise
 from mtlkit.model import kernels
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.fast_path import FastPath, check_close

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from mtlkit.batch import Batch
-from mtlkit.model.attention import AttentionSettings
+from mtlkit.model.layers.attention import AttentionSettings
+from mtlkit.model.layers.rotary import Rotary
 from mtlkit.model.layouts import GroupedLayout, PaddedLayout, VarlenLayout, layout_of
-from mtlkit.model.rotary import Rotary
 
 
 def test_every_token_of_a_text_counts_once_and_no_other() -> None:

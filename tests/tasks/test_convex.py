@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mtlkit.config.architecture import TaskSpec
-from mtlkit.model.losses import LossOptions
+from mtlkit.model.heads.losses import LossOptions
 from mtlkit.tasks.base import kind_of
 from mtlkit.tasks.convex import ConvexLoss
 

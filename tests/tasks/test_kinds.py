@@ -12,7 +12,7 @@ import torch
 from mtlkit.config.architecture import TaskSpec
 from mtlkit.config.registries.task_kinds import KINDS
 from mtlkit.data.labels.marks import Label
-from mtlkit.model.heads import build_head, loss_of
+from mtlkit.model.heads.base import build_head, loss_of
 from mtlkit.tasks.base import kind_of
 
 LABELS: dict[str, list[Label]] = {

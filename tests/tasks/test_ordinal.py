@@ -11,7 +11,7 @@ from mtlkit.config.architecture import TaskSpec
 from mtlkit.data.labels.codec import fits, infer_spec
 from mtlkit.data.labels.marks import Label
 from mtlkit.errors import DataError
-from mtlkit.model.losses import LossOptions
+from mtlkit.model.heads.losses import LossOptions
 from mtlkit.tasks.base import kind_of
 from mtlkit.tasks.convex import ConvexLoss
 from mtlkit.training.solver.linear import Features, fit

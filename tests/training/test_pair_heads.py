@@ -18,8 +18,8 @@ from mtlkit.data.datasets.task_data import prepare_task
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all
+from mtlkit.model.heads.pair_vectors import head_inputs
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.model.pair_vectors import head_inputs
 from mtlkit.training.objectives.base import head_objectives
 from mtlkit.training.plan import TrainData, TrainPlan
 from mtlkit.training.trainer import Trainer

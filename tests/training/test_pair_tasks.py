@@ -16,8 +16,8 @@ from mtlkit.data.datasets.task_data import TaskData, prepare_task
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all
+from mtlkit.model.heads.pair_vectors import joined
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.model.pair_vectors import joined
 from mtlkit.training.continual.guards import GuardContext
 from mtlkit.training.continual.lwf import LwF, drift
 from mtlkit.training.freezing.cache import cache_hidden_states, cache_vectors

@@ -12,8 +12,8 @@ from cutting import timeless
 from support import notes
 
 from mtlkit.data.datasets.task_data import TaskData
+from mtlkit.model.heads.router import Router
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.model.router import Router
 from mtlkit.training.events import Parts
 
 Run = Callable[..., Any]

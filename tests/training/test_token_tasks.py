@@ -26,7 +26,7 @@ from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import UsageError
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all
-from mtlkit.model.crf_head import CrfHead
+from mtlkit.model.heads.crf_head import CrfHead
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.continual.fisher import add_fisher
 from mtlkit.training.continual.guards import GuardContext

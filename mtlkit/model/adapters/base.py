@@ -12,7 +12,7 @@ from mtlkit.config.registries.methods import Method
 if TYPE_CHECKING:
     from torch import nn
 
-    from mtlkit.model.low_rank import Adapter
+    from mtlkit.model.layers.low_rank import Adapter
 
 
 @dataclass(frozen=True, kw_only=True)

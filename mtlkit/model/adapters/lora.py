@@ -10,11 +10,11 @@ from mtlkit.model.adapters.base import AdapterMethod
 if TYPE_CHECKING:
     from torch import nn
 
-    from mtlkit.model.low_rank import Adapter
+    from mtlkit.model.layers.low_rank import Adapter
 
 
 def make(spec: AdapterSpec, backbone: nn.Module) -> Adapter:
-    from mtlkit.model.low_rank import Adapter
+    from mtlkit.model.layers.low_rank import Adapter
 
     return Adapter(spec, backbone)
 

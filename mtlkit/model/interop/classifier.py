@@ -13,8 +13,8 @@ from mtlkit.errors import IntegrityError, UsageError, shorten
 from mtlkit.model.description import ADAPTER, CONFIG
 from mtlkit.model.interop.families.base import FAMILIES
 from mtlkit.model.interop.json_files import read_json, read_object, read_optional
-from mtlkit.model.interop.known_settings import SENTENCE_TRANSFORMERS
 from mtlkit.model.interop.modules import MODULES, module_folders
+from mtlkit.model.interop.settings.known import SENTENCE_TRANSFORMERS
 
 CLASSIFIER = "ForSequenceClassification"
 CROSS_ENCODER_KEYS = ("sentence_transformers", "sbert_ce_default_activation_function")  # in config.json, before version 5

@@ -11,10 +11,10 @@ from mtlkit.config.architecture import Encoding, TaskSpec, head_activation
 from mtlkit.config.vector_settings import VectorSettings
 from mtlkit.model.backbone import Backbone
 from mtlkit.model.description import CONFIG
-from mtlkit.model.heads import Affine, Head
+from mtlkit.model.heads.base import Affine, Head
 from mtlkit.model.interop.json_files import read_json, read_object
-from mtlkit.model.interop.known_settings import SENTENCE_TRANSFORMERS
 from mtlkit.model.interop.modules import MODULES, THEIR_MODULES
+from mtlkit.model.interop.settings.known import SENTENCE_TRANSFORMERS
 from mtlkit.model.interop.writing import TokenizerFacts, write_foreign
 from mtlkit.runs.record import WEIGHTS, write_json
 

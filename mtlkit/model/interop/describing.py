@@ -6,7 +6,7 @@ from mtlkit.config.architecture import Architecture, Encoding, Stage, TaskSpec
 from mtlkit.errors import IntegrityError
 from mtlkit.model.description import CONFIG, ModelDescription
 from mtlkit.model.interop.modules import SentenceTransformerModules
-from mtlkit.model.interop.tokenizer_config import literal_special_tokens
+from mtlkit.model.interop.settings.tokenizer import literal_special_tokens
 
 
 def describe(modules: SentenceTransformerModules, architecture: Architecture, tasks: tuple[TaskSpec, ...]) -> ModelDescription:

@@ -17,9 +17,9 @@ from safetensors.torch import load_file, save_file
 from mtlkit.config.architecture import TaskSpec, parse_head
 from mtlkit.config.small_files import check_file
 from mtlkit.errors import IntegrityError, UsageError
-from mtlkit.model.crf_head import CrfHead
 from mtlkit.model.description import HEAD_WEIGHTS, HEADS
-from mtlkit.model.heads import Affine, HeadLayer
+from mtlkit.model.heads.base import Affine, HeadLayer
+from mtlkit.model.heads.crf_head import CrfHead
 from mtlkit.model.interop.json_files import read_object
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.randomness import Uninitialised

@@ -15,7 +15,8 @@ from mtlkit.model.description import CONFIG
 from mtlkit.model.interop.dense import LAYERS, DenseModule, dense_config, read_dense
 from mtlkit.model.interop.families.base import FAMILIES
 from mtlkit.model.interop.json_files import inside, read_json, read_optional
-from mtlkit.model.interop.known_settings import (
+from mtlkit.model.interop.settings.checks import SettingNotes, check_files, keys_read
+from mtlkit.model.interop.settings.known import (
     LENGTH_FILES,
     LIBRARY,
     MODULE_ENTRY_KEYS,
@@ -24,10 +25,9 @@ from mtlkit.model.interop.known_settings import (
     SENTENCE_TRANSFORMERS,
     SENTENCE_TRANSFORMERS_KEYS,
 )
-from mtlkit.model.interop.pooling_config import bare_pooling, pooling_config, read_pooling
-from mtlkit.model.interop.setting_checks import SettingNotes, check_files, keys_read
-from mtlkit.model.interop.text_length import KEYWORDS, length_settings, longest_text, stored_padding, truncation_of
-from mtlkit.model.interop.vector_settings import read_vector_settings, write_vector_settings
+from mtlkit.model.interop.settings.pooling import bare_pooling, pooling_config, read_pooling
+from mtlkit.model.interop.settings.text_length import KEYWORDS, length_settings, longest_text, stored_padding, truncation_of
+from mtlkit.model.interop.settings.vectors import read_vector_settings, write_vector_settings
 from mtlkit.runs.record import TOKENIZER, write_json
 
 MODULES, TOKENIZER_CONFIG = "modules.json", "tokenizer_config.json"

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from mtlkit.errors import UsageError
-from mtlkit.model.crf_head import CrfHead
 from mtlkit.model.encoder import own_encoder
+from mtlkit.model.heads.crf_head import CrfHead
+from mtlkit.model.heads.pair_vectors import joined
 from mtlkit.model.interop.silence import silence
 from mtlkit.model.layouts import PaddedLayout
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.model.pair_vectors import joined
 
 INPUTS = ("input_ids", "attention_mask")
 TYPES = "token_type_ids"  # input of a model with token types and a head that reads pairs of texts in one sequence

@@ -21,7 +21,7 @@ from mtlkit.model.interop.families.base import FAMILIES, Family
 from mtlkit.model.interop.json_files import read_object
 from mtlkit.model.interop.names import ours_from, their_names, theirs_from
 from mtlkit.model.interop.writing import family_for
-from mtlkit.model.low_rank import Adapter, linear_layers
+from mtlkit.model.layers.low_rank import Adapter, linear_layers
 from mtlkit.model.weight_checks import UnusableWeight, usable
 from mtlkit.runs.record import diagnose, write_json
 

@@ -18,16 +18,15 @@ from mtlkit.config.pooling import LARGEST
 from mtlkit.errors import IntegrityError, UsageError, listed
 from mtlkit.model.description import ADAPTER, CONFIG, ModelDescription
 from mtlkit.model.encoder import Encoder
-from mtlkit.model.heads import Affine
-from mtlkit.model.interop.auto_models import runs_through
-from mtlkit.model.interop.auto_reading import describe_auto, read_auto
+from mtlkit.model.heads.base import Affine
+from mtlkit.model.interop.auto.models import runs_through
+from mtlkit.model.interop.auto.reading import describe_auto, read_auto
 from mtlkit.model.interop.classifier import read_classifier
 from mtlkit.model.interop.dense import check_widths, read_dense_weights
 from mtlkit.model.interop.describing import describe
 from mtlkit.model.interop.families.base import ACTIVATION_NAMES, FAMILIES, Family, UnsupportedSetting
 from mtlkit.model.interop.head_files import add_head, read_heads, read_tasks
 from mtlkit.model.interop.json_files import read_object, read_optional
-from mtlkit.model.interop.model_kinds import check_kind, check_modules
 from mtlkit.model.interop.modules import (
     MODULES,
     TOKENIZER_CONFIG,
@@ -36,9 +35,10 @@ from mtlkit.model.interop.modules import (
     read_modules,
 )
 from mtlkit.model.interop.names import TOKEN_WEIGHTS, bare_names, check_shapes, in_transformer, ours_from
+from mtlkit.model.interop.settings.model_kinds import check_kind, check_modules
+from mtlkit.model.interop.settings.text_length import declared_length
+from mtlkit.model.interop.settings.tokenizer import kind_of_tokenizer
 from mtlkit.model.interop.stray_weights import check_adapters
-from mtlkit.model.interop.text_length import declared_length
-from mtlkit.model.interop.tokenizer_config import kind_of_tokenizer
 from mtlkit.model.interop.weight_files import weight_files
 from mtlkit.model.interop.word_weights import read_word_weights
 from mtlkit.model.multitask import MultiTaskModel

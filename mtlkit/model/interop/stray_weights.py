@@ -11,8 +11,8 @@ from typing import Any
 from mtlkit.config.architecture import Architecture
 from mtlkit.errors import IntegrityError, listed
 from mtlkit.model.interop.families.base import FAMILIES, Family
-from mtlkit.model.interop.model_kinds import dropped_head
 from mtlkit.model.interop.names import bare_names, their_names
+from mtlkit.model.interop.settings.model_kinds import dropped_head
 from mtlkit.model.interop.weight_files import stored_types
 from mtlkit.model.weight_names import weight_names
 

@@ -93,7 +93,7 @@ def write_foreign(
         save_file(their_weights(encoder, family, marks), folder / WEIGHTS, metadata={"format": "pt"})
         write_json(folder / CONFIG, model_config(family, architecture, marks))
     else:
-        from mtlkit.model.interop.auto_writing import write_auto
+        from mtlkit.model.interop.auto.writing import write_auto
 
         write_auto(folder, encoder)
     token_weights = encoder.state_dict().get(TOKEN_WEIGHTS)

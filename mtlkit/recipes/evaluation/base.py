@@ -12,8 +12,8 @@ from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.masking import masking_of
 from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.errors import UsageError
+from mtlkit.inference.engines.torch_engine import TorchEngine
 from mtlkit.inference.loaded_model import LoadedModel
-from mtlkit.inference.torch_engine import TorchEngine
 from mtlkit.model.encoder import own_encoder
 from mtlkit.model.masked import MaskedLanguageModel, read_masked_head
 from mtlkit.recipes.evaluation.masked import masked_perplexity

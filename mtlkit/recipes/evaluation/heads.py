@@ -16,7 +16,7 @@ from mtlkit.data.datasets.task_data import LabelledTexts, prepare
 from mtlkit.data.encoded import Encoded
 from mtlkit.evaluation.reliability import Reliability, reliability
 from mtlkit.evaluation.task_metrics import decisions_of, estimate
-from mtlkit.inference.engine import ROUTER, Array
+from mtlkit.inference.engines.base import ROUTER, Array
 from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.inference.routing import score_router
 from mtlkit.progress import counting

@@ -26,7 +26,7 @@ from mtlkit.evaluation.intervals import Interval, wilson
 from mtlkit.evaluation.metrics import classification, confusion
 from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.inference.similarity import truncate
-from mtlkit.model.pair_vectors import head_inputs
+from mtlkit.model.heads.pair_vectors import head_inputs
 from mtlkit.progress import counting
 from mtlkit.seeding import generator
 

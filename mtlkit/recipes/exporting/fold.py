@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from mtlkit.config.architecture import TaskSpec
 from mtlkit.inference.load_weights import LoadedWeights
-from mtlkit.model.heads import Affine, Head
+from mtlkit.model.heads.base import Affine, Head
 from mtlkit.model.multitask import MultiTaskModel
 
 

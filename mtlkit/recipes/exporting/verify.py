@@ -15,11 +15,11 @@ from mtlkit.data.tokenization.word_splitting import split_words
 from mtlkit.data.tokenization.words import encode_words
 from mtlkit.errors import IntegrityError
 from mtlkit.inference.compute import Compute
-from mtlkit.inference.engine import Array, Engine, Pairs
+from mtlkit.inference.engines.base import Array, Engine, Pairs
+from mtlkit.inference.engines.onnx_engine import VECTOR, OnnxEngine, output_name
+from mtlkit.inference.engines.torch_engine import TorchEngine
 from mtlkit.inference.load_weights import LoadedWeights
-from mtlkit.inference.onnx_engine import VECTOR, OnnxEngine, output_name
 from mtlkit.inference.similarity import truncate
-from mtlkit.inference.torch_engine import TorchEngine
 from mtlkit.inference.words import encode_texts_with_words
 from mtlkit.model.checkpoint import load_model
 from mtlkit.runs.record import GRAPH

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from mtlkit.errors import IntegrityError, UsageError
-from mtlkit.inference.engine import Array
+from mtlkit.inference.engines.base import Array
+from mtlkit.inference.engines.onnx_engine import HEAD_OUTPUT, VECTOR
 from mtlkit.inference.load_weights import LoadedWeights
-from mtlkit.inference.onnx_engine import HEAD_OUTPUT, VECTOR
 from mtlkit.model.interop.cross_encoder import CROSS_ENCODERS
 from mtlkit.model.interop.head_files import apply_heads
 from mtlkit.model.interop.peft import BASE

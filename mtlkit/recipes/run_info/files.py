@@ -80,7 +80,7 @@ def foreign_parts(folder: Path, architecture: Architecture) -> tuple[PartSize, .
     shapes = shapes_of(folder / WEIGHTS)
     ours: dict[str, str] = {}
     if architecture.transformers is not None:
-        from mtlkit.model.automodel import names_of_stored
+        from mtlkit.model.auto.automodel import names_of_stored
 
         ours = names_of_stored(architecture, shapes)
     else:

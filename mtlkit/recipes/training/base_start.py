@@ -19,7 +19,7 @@ from mtlkit.inference.find_model import ModelRef, find_model
 from mtlkit.inference.load_weights import load_weights, read_description
 from mtlkit.model.digest import digest_of
 from mtlkit.model.encoder import Encoder, own_encoder
-from mtlkit.model.interop.auto_models import check_supported
+from mtlkit.model.interop.auto.models import check_supported
 from mtlkit.model.masked import MaskedHead, MaskedLanguageModel, read_masked_head
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.randomness import draw_from, drawing_from

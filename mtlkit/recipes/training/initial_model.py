@@ -21,7 +21,7 @@ from mtlkit.inference.load_weights import load_weights
 from mtlkit.inference.prompts import prompt_note, with_prompt
 from mtlkit.model.digest import digest_of
 from mtlkit.model.encoder import Encoder, own_encoder
-from mtlkit.model.interop.auto_models import check_supported
+from mtlkit.model.interop.auto.models import check_supported
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.randomness import drawing_from, dropouts
 from mtlkit.runs.record import RECORD, read_record

@@ -14,9 +14,9 @@ from mtlkit.data.datasets.task_data import LabelledTexts
 from mtlkit.data.encoded import EncodedWords
 from mtlkit.errors import UsageError
 from mtlkit.inference.encoding import encode_all
-from mtlkit.inference.fast import fastest
-from mtlkit.model.heads import Head
-from mtlkit.model.pair_vectors import head_inputs
+from mtlkit.inference.engines.fast import fastest
+from mtlkit.model.heads.base import Head
+from mtlkit.model.heads.pair_vectors import head_inputs
 from mtlkit.tasks.base import kind_of
 from mtlkit.training.continual.guards import GuardContext
 from mtlkit.training.freezing.features import Vectors

@@ -24,8 +24,8 @@ from mtlkit.data.encoded import Encoded, EncodedWords
 from mtlkit.errors import UsageError
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all, encode_hidden_states, vector_width
-from mtlkit.inference.engine import Array
-from mtlkit.inference.fast import SupportsEncode, fastest
+from mtlkit.inference.engines.base import Array
+from mtlkit.inference.engines.fast import SupportsEncode, fastest
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.weight_names import SECOND_TYPE, part_of
 from mtlkit.runs.store import FEATURES, RowStream, Stored, StoreEntry, entry_in, has_shape

@@ -13,7 +13,7 @@ from torch import Tensor
 from mtlkit.batch import Batch
 from mtlkit.data.batching import Rows
 from mtlkit.data.encoded import Encoded
-from mtlkit.inference.engine import Array
+from mtlkit.inference.engines.base import Array
 from mtlkit.model.encoder import own_encoder
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.objectives.base import ExampleSet, Objective, all_inputs

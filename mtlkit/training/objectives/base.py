@@ -16,10 +16,10 @@ from mtlkit.data.datasets.task_data import LabelledTexts, TaskData
 from mtlkit.data.encoded import Encoded
 from mtlkit.evaluation.task_metrics import main_metric
 from mtlkit.inference.encoding import evaluate, outputs_of_head
-from mtlkit.inference.engine import Array
-from mtlkit.model.losses import PLAIN, LossOptions
+from mtlkit.inference.engines.base import Array
+from mtlkit.model.heads.losses import PLAIN, LossOptions
+from mtlkit.model.heads.pair_vectors import head_inputs
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.model.pair_vectors import head_inputs
 
 
 class ExampleSet(Protocol):

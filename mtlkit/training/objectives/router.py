@@ -19,9 +19,9 @@ from mtlkit.data.encoded import Encoded
 from mtlkit.errors import UsageError, listed
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all
-from mtlkit.inference.fast import fastest
+from mtlkit.inference.engines.fast import fastest
+from mtlkit.model.heads.router import Router
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.model.router import Router
 from mtlkit.seeding import generator
 from mtlkit.training.incidents import RouterDropped, RouterTrained
 from mtlkit.training.objectives.base import HeadObjective

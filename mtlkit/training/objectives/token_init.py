@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mtlkit.model.block import Block
 from mtlkit.model.encoder import Encoder
+from mtlkit.model.layers.block import Block
 
 RARITY = 1e-3  # `a` of Arora et al. 2017
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from mtlkit.data.batching import Rows
 from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.errors import UsageError
-from mtlkit.model.losses import LossOptions
+from mtlkit.model.heads.losses import LossOptions
 from mtlkit.tasks.base import ClassWeights, kind_of
 from mtlkit.training.plan import Options
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from mtlkit.evaluation.intervals import bootstrap_interval
 from mtlkit.evaluation.task_metrics import examples_in, main_metric, measure_of, score
-from mtlkit.inference.engine import Array
-from mtlkit.model.heads import Affine
+from mtlkit.inference.engines.base import Array
+from mtlkit.model.heads.base import Affine
 from mtlkit.progress import count, counting
 from mtlkit.seeding import generator
 from mtlkit.tasks.base import kind_of

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit.config.calibration import Calibration, FittedOn
-from mtlkit.inference.engine import Array
+from mtlkit.inference.engines.base import Array
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.runs.record import CROSS_VALIDATED, NOT_MEASURED, TRAINED_ON
 from mtlkit.training.checkpointing import Saver

@@ -19,7 +19,7 @@ from mtlkit.evaluation.metrics import Array
 from mtlkit.evaluation.task_metrics import hits_of
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all
-from mtlkit.inference.fast import SupportsEncode, fastest
+from mtlkit.inference.engines.fast import SupportsEncode, fastest
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.progress import counting
 from mtlkit.runs.record import NOT_MEASURED

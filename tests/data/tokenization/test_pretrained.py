@@ -16,7 +16,7 @@ from mtlkit.config.architecture import Encoding
 from mtlkit.data.tokenization.pretrained import build_tokenizer
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import IntegrityError
-from mtlkit.model.interop.tokenizer_config import literal_special_tokens, read_tokenizer_settings
+from mtlkit.model.interop.settings.tokenizer import literal_special_tokens, read_tokenizer_settings
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

@@ -15,10 +15,10 @@ from mtlkit.config.architecture import Architecture, TaskSpec
 from mtlkit.errors import UsageError
 from mtlkit.inference.encoding import outputs_of_head
 from mtlkit.model.encoder import Encoder
+from mtlkit.model.heads.pair_vectors import head_inputs
 from mtlkit.model.interop.onnx_graph import write_graph, write_pair_graph
 from mtlkit.model.interop.silence import silence
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.model.pair_vectors import head_inputs
 
 
 def test_weights_that_one_file_cannot_hold_are_refused_before_any_work(tmp_path: Path) -> None:

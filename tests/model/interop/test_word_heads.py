@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import save_file
 
 from mtlkit.config.architecture import TaskSpec
+from mtlkit.model.heads.tag_sequences import log_marginals, viterbi
 from mtlkit.model.interop.word_heads import best_paths, label_words
-from mtlkit.model.tag_sequences import log_marginals, viterbi
 from mtlkit.tasks.tag_decoding import allowed_table
 
 TOKENS = 6  # of each text below, the special ones included

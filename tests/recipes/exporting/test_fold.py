@@ -15,9 +15,9 @@ from mtlkit.config.calibration import Calibration
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.inference.load_weights import LoadedWeights
 from mtlkit.model.checkpoint import load_model, save_model
+from mtlkit.model.heads.pair_vectors import head_inputs
 from mtlkit.model.interop.head_files import apply_heads, read_tasks, write_heads
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.model.pair_vectors import head_inputs
 from mtlkit.recipes.exporting.fold import fold_temperatures
 from mtlkit.recipes.exporting.verify import largest_difference, our_outputs
 

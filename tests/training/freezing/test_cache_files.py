@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from mtlkit.errors import UsageError
-from mtlkit.inference.engine import Array
+from mtlkit.inference.engines.base import Array
 from mtlkit.runs.store import FEATURES, StoreEntry, entry_in
 from mtlkit.training.freezing.cache import stored_rows
 from mtlkit.training.freezing.features import DiskStore

@@ -14,8 +14,8 @@ from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import UsageError
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all
+from mtlkit.model.heads.router import Router
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.model.router import Router
 from mtlkit.training.incidents import RouterDropped, RouterTrained
 from mtlkit.training.objectives import router as module
 from mtlkit.training.objectives.base import head_objectives

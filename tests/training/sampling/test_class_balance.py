@@ -10,8 +10,8 @@ from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.errors import UsageError
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all
-from mtlkit.model.heads import loss_of
-from mtlkit.model.losses import PLAIN, LossOptions
+from mtlkit.model.heads.base import loss_of
+from mtlkit.model.heads.losses import PLAIN, LossOptions
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.objectives.base import head_objectives
 from mtlkit.training.sampling.class_balance import class_weights, drawn_classes, loss_options

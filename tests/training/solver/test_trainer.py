@@ -18,7 +18,7 @@ from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.errors import UsageError
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all
-from mtlkit.inference.fast import fastest
+from mtlkit.inference.engines.fast import fastest
 from mtlkit.inference.scope.file import arrays_of
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.events import Chosen, Event, Parts

@@ -9,7 +9,7 @@ from mtlkit.config.architecture import TaskSpec
 from mtlkit.config.calibration import Calibration
 from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.inference.encoding import encode_all
-from mtlkit.inference.fast import fastest
+from mtlkit.inference.engines.fast import fastest
 from mtlkit.inference.scope.scope import unit
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.events import Chosen

@@ -10,7 +10,7 @@ import pytest
 from mtlkit.config.architecture import TaskSpec
 from mtlkit.data.datasets.task_data import TaskData
 from mtlkit.inference.encoding import encode_all
-from mtlkit.inference.fast import fastest
+from mtlkit.inference.engines.fast import fastest
 from mtlkit.inference.scope.scope import unit
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.head_incidents import ScopeFitted

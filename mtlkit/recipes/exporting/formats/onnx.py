@@ -28,7 +28,7 @@ class OnnxFormat(ExportFormat):
 
     def write(self, folder: Path, weights: LoadedWeights) -> None:
         """Writes a run whose weights are in the graph."""
-        from mtlkit.inference.onnx_engine import TRANSITIONS, VECTOR, output_name
+        from mtlkit.inference.engines.onnx_engine import TRANSITIONS, VECTOR, output_name
         from mtlkit.model.description import write_checkpoint
         from mtlkit.model.interop.onnx_graph import write_graph, write_pair_graph
 

@@ -62,7 +62,7 @@ class PeftFormat(ExportFormat):
         return peft_outputs(folder, texts)
 
     def expected(self, weights: LoadedWeights, texts: Sequence[str]) -> Outputs:
-        from mtlkit.inference.onnx_engine import VECTOR
+        from mtlkit.inference.engines.onnx_engine import VECTOR
 
         (task,) = weights.checkpoint.adapters
         merged = weights.merged() if task not in weights.model.tasks else weights.only(task)

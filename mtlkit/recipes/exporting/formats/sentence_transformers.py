@@ -58,7 +58,7 @@ texts of a pair."
         return sentence_transformers_outputs(folder, weights, texts)
 
     def expected(self, weights: LoadedWeights, texts: Sequence[str]) -> Outputs:
-        from mtlkit.inference.onnx_engine import output_name
+        from mtlkit.inference.engines.onnx_engine import output_name
         from mtlkit.inference.predictions import softmax
         from mtlkit.recipes.exporting.verify import our_outputs
 

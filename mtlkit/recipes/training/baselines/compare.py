@@ -17,7 +17,7 @@ from mtlkit.evaluation.sharing import SharingReport, sharing_report, task_sharin
 from mtlkit.evaluation.task_metrics import main_metric, score
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all, outputs_of_head
-from mtlkit.inference.fast import fastest
+from mtlkit.inference.engines.fast import fastest
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.recipes.training.baselines.cache import (
     Outputs,

@@ -20,7 +20,7 @@ from mtlkit.data.sources.pair_columns import pair_head_of
 from mtlkit.errors import UsageError, listed, suggest
 from mtlkit.inference.compute import choose_compute
 from mtlkit.inference.load_weights import read_description
-from mtlkit.model.interop.auto_models import check_supported
+from mtlkit.model.interop.auto.models import check_supported
 from mtlkit.model.weight_names import weight_names
 from mtlkit.recipes.training.baselines.validate import check_baselines
 from mtlkit.recipes.training.initial_model import choose_start

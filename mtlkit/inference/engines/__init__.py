@@ -1,0 +1,1 @@
+"""What runs a model: torch, with fast and int8 forms for a CPU, or ONNX Runtime."""

@@ -1,0 +1,59 @@
+"""Products of bytes: activations as unsigned bytes, weights as signed bytes with one scale a channel.
+
+Shapes: T tokens, D width.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mtlkit.inference.engines.fast import LAYOUT_TOKENS
+from mtlkit.model.fallbacks import PublicByteLinear
+from mtlkit.model.kernels import byte_linear, has_vnni
+
+ZERO = 128  # the byte that means 0 in a smoothed input
+SHARE = 0.7  # of the spread between channels that goes into the weights
+
+HALF = torch.tensor(ZERO + 0.5)
+
+
+def weight_units() -> int:
+    """The largest weight as a signed byte. Without VNNI a processor adds two products of a byte and a signed byte in 16 bits,
+    which overflow unless weights keep to seven bits."""
+    return 127 if has_vnni() else 63
+
+
+def rounded_linear(weight: Tensor, bias: Tensor | None, steps: Tensor, zero: int) -> PublicByteLinear:
+    """A matrix product of bytes. `steps` is the value of one unit of each input channel, `zero` the byte that means 0."""
+    weight = weight * steps
+    scale = weight.abs().amax(1).clamp(min=1e-12) / weight_units()
+    bias = weight.new_zeros(len(weight)) if bias is None else bias
+    return byte_linear((weight / scale[:, None]).round().to(torch.int8), scale, bias, zero, LAYOUT_TOKENS)
+
+
+def to_bytes(states: Tensor, inverse: Tensor | None = None) -> Tensor:
+    """round(states * inverse) + ZERO as bytes; by way of int32, as torch has no vector code from float to bytes."""
+    shifted = states + HALF if inverse is None else torch.addcmul(HALF, states, inverse)
+    return shifted.clamp_(0, 255.5).to(torch.int32).to(torch.uint8)
+
+
+def steps_of(peak: Tensor, weight: Tensor) -> Tensor:
+    """The value of one unit of each channel, chosen so that the smoothed channels all fit into 127 units."""
+    peak = peak.clamp(min=1e-4)
+    factor = peak**SHARE / weight.abs().amax(0).clamp(min=1e-4) ** (1 - SHARE)
+    return factor * (peak / factor).max() / 127
+
+
+class ByTokenLinear:
+    """A product of bytes whose input has one scale a token, for inputs that other texts can outgrow, added to a residual."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, steps: Tensor) -> None:
+        self.product = rounded_linear(weight, None, steps, ZERO)
+        self.bias = None if bias is None else bias.detach()
+
+    def add(self, states_TD: Tensor, residual_TD: Tensor) -> Tensor:
+        """The product of smoothed states plus the residual."""
+        scale_T1 = states_TD.abs().amax(1, keepdim=True).clamp_(min=1e-6) / 127
+        projected = self.product(to_bytes(states_TD / scale_T1))
+        return torch.addcmul(residual_TD if self.bias is None else residual_TD + self.bias, projected, scale_T1)

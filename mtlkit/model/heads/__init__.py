@@ -1,0 +1,1 @@
+"""Heads by kind, and what they need: losses, decoding of tags, inputs for pairs, the router."""

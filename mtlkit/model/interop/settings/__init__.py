@@ -1,0 +1,1 @@
+"""Configuration files of Hugging Face folders: what each key means, and which are refused."""
