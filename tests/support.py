@@ -27,7 +27,7 @@ from mtlkit.inference.compute import Compute
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.weight_names import weight_names
-from mtlkit.report.training_messages import training_messages
+from mtlkit.report.training.messages import training_messages
 from mtlkit.training.balancing.loss_weighting import LossWeighting
 from mtlkit.training.events import Event
 from mtlkit.training.freezing.features import WholeBackbone

@@ -14,11 +14,11 @@ from mtlkit.cli.console import answer, print_json, say, stderr
 from mtlkit.cli.curves import print_curves
 from mtlkit.cli.phase import BAR, Pace, clock
 from mtlkit.cli.progress import Display
-from mtlkit.report import forgetting, sharing, tracking
-from mtlkit.report.epoch_lines import EpochLines, loss_words, parts_in_words, pretraining_line
 from mtlkit.report.tables import epoch_table, parts_table
 from mtlkit.report.text import literal
-from mtlkit.report.training_messages import training_messages
+from mtlkit.report.training import forgetting, sharing, tracking
+from mtlkit.report.training.epoch_lines import EpochLines, loss_words, parts_in_words, pretraining_line
+from mtlkit.report.training.messages import training_messages
 from mtlkit.training.checkpointing import Interrupts
 from mtlkit.training.events import BaselineEvent, Epoch, Event, Finished, Forgetting, Parts, Progress, Sharing, Tracking
 

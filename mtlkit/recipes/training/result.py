@@ -7,7 +7,7 @@ from typing import Any
 
 from mtlkit.errors import MtlkitError, listed
 from mtlkit.inference.scope.scope import Scope
-from mtlkit.report.forgetting import forgetting_messages
+from mtlkit.report.training.forgetting import forgetting_messages
 from mtlkit.training.events import BestOfTask, Chosen, Epoch, Event, Forgetting, Parts
 from mtlkit.training.head_incidents import RowsJudged, ScopeFitted, WordsCompared
 from mtlkit.training.incidents import Refitted

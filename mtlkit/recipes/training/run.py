@@ -26,7 +26,7 @@ from mtlkit.recipes.training.save import Provenance, TrainedModel, save_bests, s
 from mtlkit.recipes.training.scopes import scopes_to_keep
 from mtlkit.recipes.training.session import RunSession, open_session
 from mtlkit.recipes.training.words import compare_words
-from mtlkit.report.sharing import sharing_messages
+from mtlkit.report.training.sharing import sharing_messages
 from mtlkit.runs.record import TOKENIZER, RunRecord, marked_tasks, replace_metrics
 from mtlkit.runs.staging import staged
 from mtlkit.runs.store import CACHE

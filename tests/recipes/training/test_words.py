@@ -13,7 +13,7 @@ from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.recipes.training import words
 from mtlkit.recipes.training.words import Tables, compare_words, small_tables
-from mtlkit.report.training_messages import training_messages
+from mtlkit.report.training.messages import training_messages
 from mtlkit.training.head_incidents import RowsJudged
 from mtlkit.training.objectives.base import HeadObjective
 

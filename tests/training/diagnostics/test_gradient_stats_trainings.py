@@ -20,7 +20,7 @@ from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.inference.compute import Compute
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.report.tracking import tracking_messages
+from mtlkit.report.training.tracking import tracking_messages
 from mtlkit.training.diagnostics.gradient_stats import TrackingSummary
 from mtlkit.training.diagnostics.gradient_tracker import GradientTracker
 from mtlkit.training.objectives.base import head_objectives

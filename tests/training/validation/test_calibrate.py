@@ -16,7 +16,7 @@ from mtlkit.evaluation.task_metrics import score
 from mtlkit.inference.predictions import answers, probabilities
 from mtlkit.model.checkpoint import load_model, save_model
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.report.training_messages import training_messages
+from mtlkit.report.training.messages import training_messages
 from mtlkit.training.events import Note
 from mtlkit.training.head_incidents import CalibrationFitted
 from mtlkit.training.validation import calibrate as calibration_of_heads

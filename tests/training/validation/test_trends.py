@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mtlkit.report.small_data import small_data_message
+from mtlkit.report.training.small_data import small_data_message
 from mtlkit.training.validation.small_data import EpochsLengthened, FewValidationRows, Overfitted, StillLearning
 from mtlkit.training.validation.trends import EpochLosses, LossTrends
 

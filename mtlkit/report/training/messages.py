@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mtlkit.errors import counted, listed
-from mtlkit.report.small_data import small_data_message
 from mtlkit.report.tables import metric_title, number
+from mtlkit.report.training.small_data import small_data_message
 from mtlkit.training.events import Chosen, Event, Note
 from mtlkit.training.head_incidents import CalibrationFitted, HeadSolved, ScopeFitted, WordsCompared
 from mtlkit.training.incidents import (

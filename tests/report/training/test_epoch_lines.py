@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from mtlkit.report.epoch_lines import EpochLines, parts_in_words, pretraining_line
+from mtlkit.report.training.epoch_lines import EpochLines, parts_in_words, pretraining_line
 from mtlkit.training.events import Epoch, Part, TaskState
 
 

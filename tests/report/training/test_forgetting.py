@@ -7,7 +7,7 @@ from drawing import HOSTILE, STYLE, drawn, widest
 
 from mtlkit.evaluation.forgetting import ClassFall, ConfusionChange, ForgettingReport, TaskChange
 from mtlkit.evaluation.intervals import Interval
-from mtlkit.report.forgetting import distance, forgetting_messages, forgetting_tables, points
+from mtlkit.report.training.forgetting import distance, forgetting_messages, forgetting_tables, points
 
 LONG = "n" * 64
 PAIR = ConfusionChange("Business", "Sci/Tech", 61, 0.63)

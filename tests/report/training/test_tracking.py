@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from drawing import drawn, widest
 
-from mtlkit.report.tracking import bars, scientific, tracking_messages, tracking_tables
+from mtlkit.report.training.tracking import bars, scientific, tracking_messages, tracking_tables
 from mtlkit.training.diagnostics.gradient_stats import PairSummary, TaskConflict, TrackingSummary
 
 LONG = "n" * 64

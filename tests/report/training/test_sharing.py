@@ -7,7 +7,7 @@ from drawing import HOSTILE, STYLE, drawn, widest
 
 from mtlkit.evaluation.intervals import Interval
 from mtlkit.evaluation.sharing import SharingReport, TaskSharing, sharing_report
-from mtlkit.report.sharing import sharing_messages, sharing_tables
+from mtlkit.report.training.sharing import sharing_messages, sharing_tables
 
 TOPIC = TaskSharing(
     task="topic",

@@ -1,0 +1,1 @@
+"""What a training reports: its events in words, lines and tables."""
