@@ -113,7 +113,7 @@ def check_saved(child: Child, out: Path) -> None:
         assert not out.exists() or not states(out), line
 
 
-STEP, HEAD = "torch.optim:AdamW.step", "mtlkit.training.solver.head:choose_strength"
+STEP, HEAD = "mtlkit.training.optimizer:EagerAdamW.step", "mtlkit.training.solver.head:choose_strength"
 
 
 def killed_in(step: int, forks: Forks, command: tuple[object, ...], out: Path, hold: str = STEP) -> None:

@@ -13,11 +13,11 @@ import pytest
 import torch
 from killing import TINY, differences, states
 from torch import Tensor
-from torch.optim import AdamW
 
 from mtlkit.model.heads.base import Head
 from mtlkit.runs.checkpoints import CheckpointManager
-from mtlkit.training import pretraining as next_token
+from mtlkit.training.objectives import language as next_token
+from mtlkit.training.optimizer import EagerAdamW
 
 if TYPE_CHECKING:
     from .conftest import Command, Typed
@@ -161,18 +161,18 @@ def test_skipped_steps_are_counted_across_a_resume(  # fault 17
     common = (*command, "--track-every", 0) if named == "train-mtl" else base
     out = tmp_path / "run"
     spoil(infinite_gradient, 3)
-    taken = AdamW.step
+    taken = EagerAdamW.step
 
-    def step(self: AdamW) -> None:
+    def step(self: EagerAdamW) -> None:
         taken(self)
         if len(states(out)) == 2:
             signal.raise_signal(signal.SIGTERM)
 
-    monkeypatch.setattr(AdamW, "step", step)
+    monkeypatch.setattr(EagerAdamW, "step", step)
     stopped = typed(*common, "--save-every", 1, "--out", out)
     assert stopped.code == 143
     assert "skipped step 3: gradient not finite\n" in stopped.err
-    monkeypatch.setattr(AdamW, "step", taken)
+    monkeypatch.setattr(EagerAdamW, "step", taken)
     spoil(infinite_gradient, 2)
     answer = typed(named, "--resume", out)
     assert answer.code == 0, answer.err

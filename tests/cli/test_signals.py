@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from forks import Child, Forks
-from killing import HEAD, TINY, differences, newest, states
+from killing import HEAD, STEP, TINY, differences, newest, states
 
 from mtlkit.cli.app import heed_signals
 from mtlkit.runs.record import verify
@@ -23,8 +23,8 @@ PHASES = {  # where it stops, at which of its calls, and what is said then
     "reading": ("mtlkit.recipes.training.prepare:read_train_and_validation", 2, EARLY),
     "making a tokenizer": ("mtlkit.recipes.training.initial_model:train_tokenizer", 1, EARLY),
     "before the first step": ("mtlkit.training.components:Evaluator", 1, EARLY),
-    "the first step": ("torch.optim:AdamW.step", 1, "saved after step 1; resume with: {}"),
-    "a step": ("torch.optim:AdamW.step", 7, "saved after step 7; resume with: {}"),
+    "the first step": (STEP, 1, "saved after step 1; resume with: {}"),
+    "a step": (STEP, 7, "saved after step 7; resume with: {}"),
     "evaluation": ("mtlkit.training.validation.evaluator:Evaluator.__call__", 2, "saved after step 28; resume with: {}"),
     "saving a state": ("mtlkit.runs.checkpoints:write_checkpoint", 2, "saved after step 20; resume with: {}"),
     "saving the run": ("mtlkit.recipes.training.save:save_model", 1, "OUT is finished and saved"),
@@ -94,7 +94,7 @@ def test_a_signal_waits_until_the_head_is_solved(  # fault 7
     ("hold", "call", "said"),
     [
         ("mtlkit.recipes.pretrain:read_corpus", 1, EARLY),
-        ("torch.optim:AdamW.step", 1, "saved after step 1; resume with: mtlkit pretrain --resume 'OUT'"),
+        (STEP, 1, "saved after step 1; resume with: mtlkit pretrain --resume 'OUT'"),
         ("mtlkit.recipes.pretrain:perplexity", 1, "OUT is finished and saved"),
     ],
 )
@@ -127,7 +127,7 @@ def test_ctrl_c_before_the_first_resumed_step_names_the_checkpoint(forks: Forks,
 @pytest.mark.parametrize(
     ("hold", "call"),
     [
-        ("torch.optim:AdamW.step", 9),
+        (STEP, 9),
         ("mtlkit.training.validation.evaluator:Evaluator.__call__", 1),
         ("mtlkit.runs.checkpoints:write_checkpoint", 2),
         ("mtlkit.recipes.training.save:save_model", 1),
@@ -154,7 +154,7 @@ def test_a_second_ctrl_c_leaves_at_once_and_harms_nothing(  # fault 8
 
 def test_ctrl_c_on_a_terminal(typed: Typed, forks: Forks, command: Command, whole: Path, tmp_path: Path) -> None:  # fault 8
     out = tmp_path / "run"
-    child = forks.start(*command, "--out", out, terminal=True, hold="torch.optim:AdamW.step", call=9)
+    child = forks.start(*command, "--out", out, terminal=True, hold=STEP, call=9)
     child.held()
     assert child.until(lambda: "tokens/s" in child.err)  # the live view is on
     child.type(b"\x03")
@@ -163,7 +163,7 @@ def test_ctrl_c_on_a_terminal(typed: Typed, forks: Forks, command: Command, whol
     assert child.wait() == 130
     assert child.err.endswith(f"mtlkit: saved after step 9; resume with:\r\nmtlkit train-mtl --resume {out}\r\n")
     assert child.err.count("\x1b[?25l") == child.err.count("\x1b[?25h") > 0  # the cursor is back
-    child = forks.start("train-mtl", "--resume", out, terminal=True, hold="torch.optim:AdamW.step", call=9)
+    child = forks.start("train-mtl", "--resume", out, terminal=True, hold=STEP, call=9)
     child.held()
     assert child.until(lambda: "tokens/s" in child.err)
     child.type(b"\x03")
@@ -189,7 +189,7 @@ def test_a_terminal_that_is_closed_costs_nothing(
     typed: Typed, forks: Forks, command: Command, whole: Path, tmp_path: Path
 ) -> None:  # fault 44
     out = tmp_path / "run"
-    child = forks.start(*command, "--out", out, terminal=True, hold="torch.optim:AdamW.step", call=9)
+    child = forks.start(*command, "--out", out, terminal=True, hold=STEP, call=9)
     child.held()
     assert child.until(lambda: "tokens/s" in child.err)  # the live view is on
     child.hang_up()  # the system sends SIGHUP; the shell of a session sends another

@@ -29,6 +29,7 @@ from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.randomness import draw_from
 from mtlkit.training.events import Epoch, Event
 from mtlkit.training.objectives.base import head_objectives
+from mtlkit.training.optimizer import EagerAdamW
 from mtlkit.training.plan import TrainData, TrainPlan
 from mtlkit.training.trainer import Trainer
 
@@ -132,11 +133,11 @@ def run(compute: Compute) -> Callable[..., Done]:
 def applied(tiny_model: MultiTaskModel, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Tensor]]:
     """The gradients, by weight of the tiny model, that each optimiser step meets."""
     seen: list[dict[str, Tensor]] = []
-    take = torch.optim.AdamW.step
+    take = EagerAdamW.step
 
-    def step(self: torch.optim.AdamW) -> None:
+    def step(self: EagerAdamW) -> None:
         seen.append({name: one.grad.clone() for name, one in tiny_model.named_parameters() if one.grad is not None})
         take(self)
 
-    monkeypatch.setattr(torch.optim.AdamW, "step", step)
+    monkeypatch.setattr(EagerAdamW, "step", step)
     return seen

@@ -22,6 +22,7 @@ from mtlkit.training.continual.lwf import LwF, drift
 from mtlkit.training.continual.start_model import distances
 from mtlkit.training.freezing.features import WholeBackbone
 from mtlkit.training.objectives.base import head_objectives
+from mtlkit.training.optimizer import EagerAdamW
 
 Run = Callable[..., Any]
 
@@ -220,13 +221,13 @@ def test_l2sp_replaces_weight_decay(
 ) -> None:
     """The weight decay of each weight in the optimizer, with guards that replace decay and guards that do not."""
     seen: set[float] = set()
-    take = torch.optim.AdamW.step
+    take = EagerAdamW.step
 
-    def step(self: torch.optim.AdamW) -> None:
+    def step(self: EagerAdamW) -> None:
         seen.update(group["weight_decay"] for group in self.param_groups if any(one.ndim >= 2 for one in group["params"]))
         take(self)
 
-    monkeypatch.setattr(torch.optim.AdamW, "step", step)
+    monkeypatch.setattr(EagerAdamW, "step", step)
     (choice,) = parse_guards([guard])
     terms = {"known": frozenset({"tags"}), "watched": frozenset({"tags", "stars"}), "guards": (choice,)}
     run(tiny_model, tasks, terms=terms, epochs=1, weight_decay=0.3)
