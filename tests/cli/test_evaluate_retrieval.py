@@ -50,7 +50,7 @@ def test_table_and_json(typed: Typed, runs: Path, files: str) -> None:
 def test_another_model_on_the_same_queries(typed: Typed, runs: Path, files: str) -> None:
     answer = typed("eval", "--model", runs / "sentence", "--retrieval", files, "--against", runs / "sentence", width=200)
     assert answer.code == 0, answer.err
-    assert "on the same 2 queries" in answer.out
+    assert "on the same 2 queries" in " ".join(answer.out.split())  # a title with long paths is broken
     assert "no clear difference in nDCG@10: 0.0 points" in answer.out
 
 

@@ -22,7 +22,7 @@ from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.balancing.gradient_methods import VectorGradients
 from mtlkit.training.continual.lwf import LwF
 from mtlkit.training.freezing.apply import apply_freeze, training_mode
-from mtlkit.training.freezing.features import FeatureSource, MemoryStore, TokenStore, UpperBackbone, WholeBackbone
+from mtlkit.training.freezing.features import FeatureSource, MemoryStore, PartOfBatch, TokenStore, UpperBackbone, WholeBackbone
 from mtlkit.training.gradient_cache import GradientCache
 from mtlkit.training.losses import Losses
 from mtlkit.training.objectives.base import Objective, head_objectives
@@ -109,7 +109,10 @@ def in_parts(source: WholeBackbone, piece: dict[str, Any]) -> Any:
         data = source.objectives[name].train
         batch = data.batch(rows)
         parts = [data.encoded.batch(part) for part in cut_by_tokens(batch.rows, data.encoded.lengths, TOKENS)]
-        vectors[name] = (torch.cat([source.encode({name: part}, part) for part in parts]), batch.rows)
+        vectors[name] = (
+            torch.cat([source.encode([PartOfBatch({name: rows}, data.encoded, part)], part) for part in parts]),
+            batch.rows,
+        )
     return vectors
 
 
@@ -143,11 +146,11 @@ def test_one_micro_batch_at_a_time(
     objectives = {"one": objective_of("pairs", tasks, text_encoder)}
     whole = WholeBackbone(model, objectives, CPU)
     sizes: list[int] = []
-    encode: Callable[[Batch], Tensor] = model.encode
+    encode: Callable[[Batch, str], Tensor] = model.encode
 
-    def counted(batch: Batch) -> Tensor:
+    def counted(batch: Batch, task: str) -> Tensor:
         sizes.append(batch.tokens)
-        return encode(batch)
+        return encode(batch, task)
 
     monkeypatch.setattr(model, "encode", counted)
     kept = 0
@@ -196,7 +199,7 @@ def test_a_small_batch_runs_once(tiny_model: MultiTaskModel, tasks: dict[str, Ta
     model = reshaped(tiny_model, "ours")
     calls: Iterator[int] = iter(range(1))  # a second call raises StopIteration
     encode = model.encode
-    monkeypatch.setattr(model, "encode", lambda batch: (next(calls), encode(batch))[1])
+    monkeypatch.setattr(model, "encode", lambda batch, task: (next(calls), encode(batch, task))[1])
     objectives = head_objectives(model, tasks)
     cached = GradientCache(WholeBackbone(model, objectives, CPU), RandomState(model, CPU), 1000)
     outcome(model, TaskLosses(objectives, cached), {"topic": np.array([40, 3, 17, 5]), "tags": np.array([9, 0])})

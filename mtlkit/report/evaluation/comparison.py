@@ -17,12 +17,11 @@ def comparison_table(comparison: TaskComparison, model: str, against: str, width
     columns = [
         ["model", *(figure(row.model, row.metric) for row in rows)],
         ["against", *(figure(row.against, row.metric) for row in rows)],
-        ["difference", *(_amount(row.value, row.metric) for row in rows)],
+        ["against - model", *(_amount(row.value, row.metric) for row in rows)],
         ["95 %", *(_span(row) for row in rows)],
     ]
     rows_are = "queries" if comparison.kind == "retrieval" else "texts"
-    models = f"{printable(model)} against {printable(against)} on the same {comparison.rows:,} {rows_are}"
-    title = f"{comparison.task}: {models} (difference: against minus model)"
+    title = f"{comparison.task}: {printable(model)} against {printable(against)} on the same {comparison.rows:,} {rows_are}"
     return titled(title, narrow({"metric": [metric_title(row.metric) for row in rows]}, columns, width))
 
 
