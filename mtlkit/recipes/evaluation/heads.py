@@ -89,8 +89,7 @@ class HeadOutputs:
 
     def _run(self, shown: str, names: list[str], encoded: Encoded, pairs: Rows | None = None) -> dict[str, Array]:
         routed = self.router and not set(names).isdisjoint(self.loaded.router)
-        examples = len(encoded) if pairs is None else pairs.shape[1]
-        with counting(f"evaluating {shown}{self.what}", "encoded", examples):
+        with counting(f"evaluating {shown}{self.what}", "encoded", len(encoded)):
             return dict(self.loaded.engine.outputs(encoded, [*names, *([ROUTER] if routed else [])], pairs))
 
 

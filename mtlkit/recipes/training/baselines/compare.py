@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from io import StringIO
 from typing import Any
 
-from mtlkit.errors import DivergedError, MtlkitError
+from mtlkit.errors import DivergedError, MtlkitError, counted
 from mtlkit.evaluation.sharing import SharingReport, sharing_report, task_sharing
-from mtlkit.evaluation.task_metrics import main_metric, score
+from mtlkit.evaluation.task_metrics import examples_in, main_metric, score
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.encoding import encode_all, outputs_of_head
 from mtlkit.inference.engines.fast import fastest
@@ -30,6 +30,7 @@ from mtlkit.recipes.training.baselines.cache import (
 )
 from mtlkit.recipes.training.baselines.runs import BaselineRun, ComparedRun, baselines_of
 from mtlkit.recipes.training.prepare import Prepared, prepare
+from mtlkit.report.tables import metric_title
 from mtlkit.training.events import BaselineEvent, Event, Note, Progress
 from mtlkit.training.incidents import StepSkipped
 from mtlkit.training.objectives.base import HeadObjective, all_inputs
@@ -136,10 +137,11 @@ def baseline_scores_text(outputs: Outputs, rows: Mapping[str, ScoredRows], model
     """The main metric of each task, as text."""
     texts = []
     for name, values in outputs.items():
-        metric = main_metric(model.tasks[name])
-        figure = score(model.tasks[name].uncalibrated(), values, rows[name].texts.labels)[metric]
+        spec, labels = model.tasks[name].uncalibrated(), rows[name].texts.labels
+        metric, examples = main_metric(spec), counted(examples_in(spec, labels), f"{rows[name].split} row")
+        figure = score(spec, values, labels)[metric]
         task = f"{name} " if len(outputs) > 1 else ""
-        texts.append(f"{task}{metric} {figure:.4f} on {len(values):,} {rows[name].split} rows")
+        texts.append(f"{task}{metric_title(metric)} {figure:.4f} on {examples}")
     return ", ".join(texts)
 
 
