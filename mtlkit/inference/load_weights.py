@@ -14,7 +14,7 @@ from mtlkit.data.tokenization.pretrained import build_tokenizer
 from mtlkit.data.tokenization.tokenizer import TextEncoder, make_encoder
 from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.inference.engines.base import ROUTER
-from mtlkit.inference.library_tokenizer import library_tokenizer, needs_library
+from mtlkit.inference.hf_tokenizer import library_tokenizer, needs_library
 from mtlkit.model.backbone import Backbone
 from mtlkit.model.checkpoint import load_model
 from mtlkit.model.description import CONFIG, ModelDescription, is_adapter, is_foreign, read_checkpoint

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from mtlkit.batch import Batch
 from mtlkit.config.architecture import Architecture
 from mtlkit.config.registries.adapters import ADAPTERS, AdapterSpec
-from mtlkit.model.auto.library import UnknownModel, library_class, library_config, one_line
+from mtlkit.model.auto.hf_classes import UnknownModel, library_class, library_config, one_line
 from mtlkit.model.auto.model_parts import find_parts, without_parts
 from mtlkit.model.backbone import Backbone
 from mtlkit.model.interop.silence import silence

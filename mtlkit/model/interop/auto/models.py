@@ -12,7 +12,7 @@ from mtlkit.config.architecture import MOST_LAYERS, Architecture
 from mtlkit.config.from_json import parse_object, to_json
 from mtlkit.config.small_files import Unreadable, read_file
 from mtlkit.errors import IntegrityError, UsageError, listed
-from mtlkit.model.auto.library import NOT_KEPT, UnknownModel, library_class, library_config, need_library
+from mtlkit.model.auto.hf_classes import NOT_KEPT, UnknownModel, library_class, library_config, need_library
 from mtlkit.model.description import ADAPTER, CONFIG, is_foreign
 from mtlkit.model.interop.families.base import FAMILIES
 from mtlkit.model.interop.json_files import read_object, read_optional

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mtlkit.errors import IntegrityError, listed
 from mtlkit.model.auto.automodel import AutoBackbone, unwrapped
-from mtlkit.model.auto.library import library_class, library_config, one_line
+from mtlkit.model.auto.hf_classes import library_class, library_config, one_line
 from mtlkit.model.description import CONFIG, ModelDescription
 from mtlkit.model.interop.auto.models import read_architecture
 from mtlkit.model.interop.dense import check_widths, read_dense_weights

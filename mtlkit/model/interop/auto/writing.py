@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from mtlkit.model.auto.automodel import AutoBackbone, unwrapped
-from mtlkit.model.auto.library import library_class, library_config
+from mtlkit.model.auto.hf_classes import library_class, library_config
 from mtlkit.model.backbone import Backbone
 from mtlkit.model.interop.silence import silence
 from mtlkit.model.randomness import Uninitialised

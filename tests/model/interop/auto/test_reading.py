@@ -16,7 +16,7 @@ from peers import transformers
 from mtlkit import load
 from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.inference.load_weights import read_description, read_encoder
-from mtlkit.model.auto import library
+from mtlkit.model.auto import hf_classes as library
 from mtlkit.model.interop.auto.models import runs_through
 
 LONG = " ".join(SENTENCES)

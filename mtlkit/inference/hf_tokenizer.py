@@ -12,7 +12,7 @@ from mtlkit.config.tokenizer_settings import TokenizerSettings
 from mtlkit.data.tokenization.files import bare
 from mtlkit.data.tokenization.pretrained import FILE, VOCABULARIES, lowercase_first
 from mtlkit.errors import IntegrityError, listed
-from mtlkit.model.auto.library import one_line
+from mtlkit.model.auto.hf_classes import one_line
 from mtlkit.model.interop.settings.text_length import SENTENCE_PIECE, length_settings
 from mtlkit.model.interop.silence import silence
 
