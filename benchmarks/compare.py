@@ -66,6 +66,30 @@ def training_options(made: argparse.ArgumentParser, samples: str, *, limit: int,
     made.add_argument("--dropout", type=float, default=0.1, help="outside attention (default: %(default)s)")
 
 
+def training_runs(made: argparse.ArgumentParser, sides: Sequence[str], examples: str) -> None:
+    """The options of benchmarks that train each side with several seeds; `examples` is what a batch has."""
+    made.add_argument("--model", type=Path, metavar="DIR", help="folder with the weights (default: all-MiniLM-L6-v2)")
+    made.add_argument("--rows", type=int, default=0, help="training rows (default: all)")
+    made.add_argument("--test-rows", type=int, default=0, help="test rows (default: all)")
+    made.add_argument("--epochs", type=positive, default=3, help="passes over the rows (default: %(default)s)")
+    made.add_argument("--batch", type=positive, default=16, help=f"{examples} per batch (default: %(default)s)")
+    made.add_argument("--learning-rate", type=float, default=5e-5, help="its peak (default: %(default)s)")
+    made.add_argument("--seeds", type=positive, default=3, help="trainings of each side (default: %(default)s)")
+    made.add_argument("--sides", type=names, default=list(sides), help=f"which (default: {','.join(sides)})")
+    made.add_argument("--results", type=Path, metavar="FILE", help="jsonl that runs are appended to")
+    made.add_argument("--threads", type=positive, default=1, help="threads of each side (default: %(default)s)")
+
+
+def parsed_runs(made: argparse.ArgumentParser, sides: Sequence[str]) -> argparse.Namespace:
+    """The options of `training_runs`; sets the environment of the processes. Ends the program for a side that does not exist."""
+    options = made.parse_args()
+    options.model = model_folder(options.model)
+    if wrong := set(options.sides) - set(sides):
+        raise SystemExit(f"no side {sorted(wrong)[0]!r}; there are {', '.join(sides)}")
+    os.environ |= {"OMP_NUM_THREADS": str(options.threads), "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    return options
+
+
 def positive(text: str) -> int:
     """A whole number above zero."""
     if not text.isdigit() or int(text) < 1:

@@ -13,14 +13,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import statistics
 import subprocess
 import sys
 from pathlib import Path
 
-from compare import describe, model_folder, names, positive
-from runs import Result, cpu_of, finished_runs
+from compare import describe, parsed_runs, training_runs
+from runs import Result, cpu_of, finished_runs, summary
 
 SIDES = ("vectors", "joint", "cosine", "cross")
 SCRIPT = Path(__file__).with_name("pairs_sides.py")
@@ -29,21 +27,8 @@ SCRIPT = Path(__file__).with_name("pairs_sides.py")
 def main() -> None:
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("sets", nargs="+", metavar="SET", help="folder with a train and a test split: two sentences and a label")
-    made.add_argument("--model", type=Path, metavar="DIR", help="folder with the weights (default: all-MiniLM-L6-v2)")
-    made.add_argument("--rows", type=int, default=0, help="training rows (default: all)")
-    made.add_argument("--test-rows", type=int, default=0, help="test rows (default: all)")
-    made.add_argument("--epochs", type=positive, default=3, help="passes over the rows (default: %(default)s)")
-    made.add_argument("--batch", type=positive, default=16, help="pairs per batch (default: %(default)s)")
-    made.add_argument("--learning-rate", type=float, default=5e-5, help="its peak (default: %(default)s)")
-    made.add_argument("--seeds", type=positive, default=3, help="trainings of each side (default: %(default)s)")
-    made.add_argument("--sides", type=names, default=list(SIDES), help=f"which (default: {','.join(SIDES)})")
-    made.add_argument("--results", type=Path, metavar="FILE", help="jsonl that runs are appended to")
-    made.add_argument("--threads", type=positive, default=1, help="threads of each side (default: %(default)s)")
-    options = made.parse_args()
-    options.model = model_folder(options.model)
-    if wrong := set(options.sides) - set(SIDES):
-        raise SystemExit(f"no side {sorted(wrong)[0]!r}; there are {', '.join(SIDES)}")
-    os.environ |= {"OMP_NUM_THREADS": str(options.threads), "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    training_runs(made, SIDES, "pairs")
+    options = parsed_runs(made, SIDES)
     describe(["torch", "sentence-transformers", "transformers"], options.threads)
     print_report(measured(options), options.sides)
 
@@ -92,10 +77,8 @@ def print_report(results: list[Result], sides: list[str]) -> None:
     for name in dict.fromkeys(result["set"] for result in results):
         print(f"\n{name}")
         for side in sides:
-            own = [result for result in results if (result["set"], result["side"]) == (name, side)]
-            figures, seconds = ([result[key] for result in own] for key in ("figure", "cpu"))
-            span = f"{min(figures):.1f} to {max(figures):.1f}"
-            print(f"  {side:8} {statistics.mean(figures):6.2f} ({span})  {statistics.mean(seconds):8.1f} CPU seconds")
+            own = (result for result in results if (result["set"], result["side"]) == (name, side))
+            print(summary(side, own))
 
 
 if __name__ == "__main__":

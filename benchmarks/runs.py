@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import statistics
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -35,6 +36,13 @@ def finished_runs(
                 with file.open("a") as lines:
                     lines.write(json.dumps(result) + "\n")
         yield result
+
+
+def summary(side: str, results: Iterable[Result]) -> str:
+    """A line with the mean figure of a side over seeds, the lowest and highest, and the mean of its CPU seconds."""
+    figures, seconds = zip(*((result["figure"], result["cpu"]) for result in results), strict=True)
+    span = f"{min(figures):.1f} to {max(figures):.1f}"
+    return f"  {side:8} {statistics.mean(figures):6.2f} ({span})  {statistics.mean(seconds):8.1f} CPU seconds"
 
 
 def cpu_of(command: list[str]) -> float:

@@ -12,14 +12,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import statistics
 import subprocess
 import sys
 from pathlib import Path
 
-from compare import describe, model_folder, names, positive
-from runs import Result, cpu_of, finished_runs
+from compare import describe, parsed_runs, training_runs
+from runs import Result, cpu_of, finished_runs, summary
 
 SIDES = ("mtlkit", "trainer")
 SCRIPT = Path(__file__).with_name("words_sides.py")
@@ -28,21 +26,8 @@ SCRIPT = Path(__file__).with_name("words_sides.py")
 def main() -> None:
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("set", metavar="SET", help="folder with train.parquet and test.parquet: tokens and ner_tags, by name")
-    made.add_argument("--model", type=Path, metavar="DIR", help="folder with the weights (default: all-MiniLM-L6-v2)")
-    made.add_argument("--rows", type=int, default=0, help="training rows (default: all)")
-    made.add_argument("--test-rows", type=int, default=0, help="test rows (default: all)")
-    made.add_argument("--epochs", type=positive, default=3, help="passes over the rows (default: %(default)s)")
-    made.add_argument("--batch", type=positive, default=16, help="texts per batch (default: %(default)s)")
-    made.add_argument("--learning-rate", type=float, default=5e-5, help="its peak (default: %(default)s)")
-    made.add_argument("--seeds", type=positive, default=3, help="trainings of each side (default: %(default)s)")
-    made.add_argument("--sides", type=names, default=list(SIDES), help=f"which (default: {','.join(SIDES)})")
-    made.add_argument("--results", type=Path, metavar="FILE", help="jsonl that runs are appended to")
-    made.add_argument("--threads", type=positive, default=1, help="threads of each side (default: %(default)s)")
-    options = made.parse_args()
-    model = str(model_folder(options.model))
-    if wrong := set(options.sides) - set(SIDES):
-        raise SystemExit(f"no side {sorted(wrong)[0]!r}; there are {', '.join(SIDES)}")
-    os.environ |= {"OMP_NUM_THREADS": str(options.threads), "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    training_runs(made, SIDES, "texts")
+    options = parsed_runs(made, SIDES)
     describe(["torch", "transformers", "seqeval"], options.threads)
     settings = {key: getattr(options, key) for key in ("rows", "test_rows", "epochs", "batch", "learning_rate")}
     wanted = [
@@ -51,7 +36,9 @@ def main() -> None:
         for side in options.sides
     ]
     keys = ("side", "set", "seed", *settings)
-    results = list(finished_runs(wanted, keys, options.results, lambda one, folder: _run(one, options.set, model, folder)))
+    results = list(
+        finished_runs(wanted, keys, options.results, lambda one, folder: _run(one, options.set, str(options.model), folder))
+    )
     print_report(results, options.sides)
 
 
@@ -78,9 +65,7 @@ def _run(wanted: Result, source: str, model: str, folder: Path) -> Result:
 def print_report(results: list[Result], sides: list[str]) -> None:
     """The mean over seeds of each side, with the lowest and highest."""
     for side in sides:
-        figures, seconds = ([result[key] for result in results if result["side"] == side] for key in ("figure", "cpu"))
-        span = f"{min(figures):.1f} to {max(figures):.1f}"
-        print(f"  {side:8} {statistics.mean(figures):6.2f} ({span})  {statistics.mean(seconds):8.1f} CPU seconds")
+        print(summary(side, (result for result in results if result["side"] == side)))
 
 
 if __name__ == "__main__":
