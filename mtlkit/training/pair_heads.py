@@ -6,16 +6,16 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mtlkit.config.architecture import PAIR_PARTS
 from mtlkit.model.heads.base import Affine
 from mtlkit.seeding import generator
-from mtlkit.tasks.base import kind_of
 from mtlkit.training.freezing.features import FeatureSource
 from mtlkit.training.objectives.base import HeadObjective
 from mtlkit.training.plan import TrainPlan
 from mtlkit.training.setup import TaskRoles
+from mtlkit.training.solver.choice import not_convex
+from mtlkit.training.solver.head import loss_of
 from mtlkit.training.solver.linear import Features, fit
-from mtlkit.training.solver.products import products
+from mtlkit.training.solver.products import part_of_product, products
 from mtlkit.training.validation.evaluator import Evaluator
 from mtlkit.training.validation.scope import vectors_of
 
@@ -39,21 +39,16 @@ def start_pair_heads(plan: TrainPlan, roles: TaskRoles, evaluator: Evaluator, so
         if not features.variance:
             continue
         objective, layer = fresh[name], fresh[name].model.head(name).linear_layers()[-1]
-        spec, labels = objective.task.spec, objective.task.train.labels[rows[name]]
-        loss = kind_of(spec.kind).convex_loss(spec, labels, objective.options, np.ones(len(labels)))
-        assert loss is not None
+        loss = loss_of(objective, objective.task.train.labels[rows[name]])
         fitted, (weight, bias) = fit(features, loss, WEAK * features.variance), layer.affine
-        weight, own = weight.clone(), weight.new_tensor(fitted.weights.T)
-        weight[:, weight.shape[1] // PAIR_PARTS * (PAIR_PARTS - 1) :] += own
+        weight = weight.clone()
+        weight[:, part_of_product(weight.shape[1])] += weight.new_tensor(fitted.weights.T)
         layer.set_affine(Affine(weight, bias.new_tensor(fitted.intercepts)))
 
 
 def _fresh(plan: TrainPlan, roles: TaskRoles) -> Iterator[tuple[str, HeadObjective]]:
-    """The tasks whose heads are new, train, and have one layer and a convex loss."""
+    """The tasks of pairs of vectors whose heads are new, train, and have a convex loss."""
     for name, objective in roles.labelled.items():
-        spec, labels = objective.task.spec, objective.task.train.labels
         trains = name not in roles.known and name not in roles.watched and not plan.freezing.keeps(f"head:{name}")
-        if spec.pair != "vectors" or spec.head != "linear" or spec.sigmoid or not trains:
-            continue
-        if kind_of(spec.kind).convex_loss(spec, labels[:1], objective.options, np.ones(1)) is not None:
+        if objective.task.spec.pair == "vectors" and trains and not any(not_convex(objective)):
             yield name, objective

@@ -90,11 +90,17 @@ def without_optimum(plan: TrainPlan, data: TrainData) -> Iterator[str]:
     for name, objective in plan.trained(data.objectives).items():
         assert isinstance(objective, HeadObjective)
         spec, labels = objective.task.spec, objective.task.train.labels
-        if spec.head != "linear":
-            yield f"head '{name}' has hidden layers ({spec.head})"
-        elif spec.sigmoid:
-            yield f"head '{name}' ends in a sigmoid"
-        elif name in data.known and not kind_of(spec.kind).covers(spec, labels):
+        yield from not_convex(objective)
+        if name in data.known and not kind_of(spec.kind).covers(spec, labels):
             yield f"the data lacks classes of head '{name}', which a new solution would forget"
-        elif kind_of(spec.kind).convex_loss(spec, labels[:1], objective.options, np.ones(1)) is None:
-            yield f"the loss of {spec.kind} is not convex"
+
+
+def not_convex(objective: HeadObjective) -> Iterator[str]:
+    """Why the loss of a head is not convex in its weights."""
+    spec, labels = objective.task.spec, objective.task.train.labels
+    if spec.head != "linear":
+        yield f"head '{spec.name}' has hidden layers ({spec.head})"
+    elif spec.sigmoid:
+        yield f"head '{spec.name}' ends in a sigmoid"
+    elif kind_of(spec.kind).convex_loss(spec, labels[:1], objective.options, np.ones(1)) is None:
+        yield f"the loss of {spec.kind} is not convex"

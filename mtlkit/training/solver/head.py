@@ -77,7 +77,7 @@ def solve_head(
     spec, began = objective.task.spec, time.monotonic()
     of_pairs = spec.pair == "vectors"
     vectors = with_products(rows.vectors) if of_pairs else rows.vectors
-    (features, axes), loss = Features(vectors).rotated(), _loss_of(objective, rows.labels, balanced)
+    (features, axes), loss = Features(vectors).rotated(), loss_of(objective, rows.labels, balanced)
     with counting(f"fitting head:{spec.name}", "fitted", len(GRID) + 1, unit="strengths"):
         if strength is None:
             groups = kind_of(spec.kind).groups(rows.labels)
@@ -113,7 +113,8 @@ def solve_head(
     return SolvedHead(event, left_out, in_units)
 
 
-def _loss_of(objective: HeadObjective, labels: NDArray[Any], balanced: bool) -> ConvexLoss:
+def loss_of(objective: HeadObjective, labels: NDArray[Any], balanced: bool = False) -> ConvexLoss:
+    """The loss of a head that has a convex one, for rows with these labels, (N,); `balanced`: all classes count alike."""
     spec = objective.task.spec
     kind, weights = kind_of(spec.kind), np.ones(len(labels))
     if balanced and (classes := kind.class_weights(spec, labels)):

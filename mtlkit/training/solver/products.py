@@ -12,9 +12,14 @@ from mtlkit.config.architecture import PAIR_PARTS
 from mtlkit.training.solver.linear import LinearFit
 
 
+def part_of_product(width: int) -> slice:
+    """Where u * v is among the `width` numbers that a head reads for a pair."""
+    return slice(width // PAIR_PARTS * (PAIR_PARTS - 1), width)
+
+
 def products(inputs: NDArray[np.floating]) -> NDArray[np.floating]:
     """The inner product of each pair, (N, 1), from what its head reads, (N, 4 D)."""
-    product: NDArray[np.floating] = inputs[:, inputs.shape[1] // PAIR_PARTS * (PAIR_PARTS - 1) :].sum(1, keepdims=True)
+    product: NDArray[np.floating] = inputs[:, part_of_product(inputs.shape[1])].sum(1, keepdims=True)
     return product
 
 
@@ -27,5 +32,5 @@ def with_products(inputs: NDArray[np.floating]) -> NDArray[np.floating]:
 def folded(fitted: LinearFit) -> LinearFit:
     """A fit to `with_products` as one to what heads read: each weight of u * v has that of the product, too."""
     weights = fitted.weights[:-1].copy()
-    weights[len(weights) // PAIR_PARTS * (PAIR_PARTS - 1) :] += fitted.weights[-1]
+    weights[part_of_product(len(weights))] += fitted.weights[-1]
     return LinearFit(weights, fitted.intercepts, fitted.iterations, fitted.converged)
