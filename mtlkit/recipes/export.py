@@ -14,13 +14,13 @@ from mtlkit.inference.find_model import ModelRef, find_model
 from mtlkit.inference.load_weights import LoadedWeights, load_weights, read_description
 from mtlkit.inference.scope.file import read_scopes, write_scopes
 from mtlkit.model.description import ModelDescription, is_adapter, is_foreign
-from mtlkit.model.digest import digest_of
 from mtlkit.recipes.exporting.fold import fold_temperatures
 from mtlkit.recipes.exporting.formats.base import ExportFormat, format_of
 from mtlkit.recipes.exporting.verify import check_texts, largest_difference
 from mtlkit.recipes.exporting.verify_library import difference_from_source
 from mtlkit.recipes.inputs.command_line import command_line, plain
 from mtlkit.recipes.inputs.input_files import inputs_of
+from mtlkit.recipes.inputs.model_record import model_record
 from mtlkit.report.card import model_card
 from mtlkit.runs import atomic as disk
 from mtlkit.runs.lock import locked
@@ -188,5 +188,5 @@ def _record(options: ExportOptions, model_ref: ModelRef, weights: LoadedWeights)
         source.seed if source else 0,
         source.data if source else {},
         source.metrics if source else {},
-        {"path": str(model_ref), "digest": digest_of(model_ref.path)},
+        model_record(model_ref),
     )

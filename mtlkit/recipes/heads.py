@@ -16,13 +16,13 @@ from mtlkit.inference.load_weights import LoadedWeights, load_weights
 from mtlkit.inference.scope.file import read_scopes, write_scopes
 from mtlkit.inference.scope.scope import Scope
 from mtlkit.model.checkpoint import save_model
-from mtlkit.model.digest import digest_of
 from mtlkit.model.heads.base import Head
 from mtlkit.model.heads.router import Router
 from mtlkit.model.layers.low_rank import Adapter
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.recipes.inputs.command_line import command_line, plain
 from mtlkit.recipes.inputs.input_files import inputs_of
+from mtlkit.recipes.inputs.model_record import model_record
 from mtlkit.report.card import model_card
 from mtlkit.runs import atomic as disk
 from mtlkit.runs.lock import locked
@@ -155,7 +155,7 @@ def taken_head(ref: ModelRef, task: str, weights: LoadedWeights, run: str) -> He
             "runs that were trained from the same model with --freeze backbone"
         )
     found = parts[task]
-    return replace(found, data={**found.data, "taken": {"path": str(ref), "digest": digest_of(ref.path)}})
+    return replace(found, data={**found.data, "taken": model_record(ref)})
 
 
 def other_vectors(ours: LoadedWeights, theirs: LoadedWeights) -> str:
@@ -198,7 +198,7 @@ def _write(
     data |= {name: parts.data for name, parts in chosen.items() if parts.data}
     scores = {name: parts.metrics for name, parts in chosen.items() if parts.metrics is not None}
     metrics = {"validation": scores} if scores else {}
-    parent = {"path": str(model_ref), "digest": digest_of(model_ref.path)}
+    parent = model_record(model_ref)
     new = RunRecord(record.stage, command_line("heads", options), plain(options), record.seed, data, metrics, parent)
     card = model_card(
         new, checkpoint.architecture, tuple(model.tasks.values()), verb="put together", adapters=model.adapter_specs

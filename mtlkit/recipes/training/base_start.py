@@ -17,12 +17,12 @@ from mtlkit.errors import UsageError, listed
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.find_model import ModelRef, find_model
 from mtlkit.inference.load_weights import load_weights, read_description
-from mtlkit.model.digest import digest_of
 from mtlkit.model.encoder import Encoder, own_encoder
 from mtlkit.model.interop.auto.models import check_supported
 from mtlkit.model.masked import MaskedHead, MaskedLanguageModel, read_masked_head
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.randomness import draw_from, drawing_from
+from mtlkit.recipes.inputs.model_record import model_record
 from mtlkit.recipes.training.initial_model import set_dropout
 from mtlkit.recipes.training.model_size import check_size
 from mtlkit.training.objectives.language import LanguageObjective, MaskedTokens, NextToken
@@ -46,7 +46,7 @@ class BaseStart:
     @property
     def parent(self) -> dict[str, str] | None:
         """The path and digest of the origin, for records."""
-        return {"path": str(self.origin), "digest": digest_of(self.origin.path)} if self.origin else None
+        return model_record(self.origin) if self.origin else None
 
 
 def find_origin(options: PretrainOptions) -> ModelRef | None:

@@ -19,11 +19,11 @@ from mtlkit.errors import UsageError
 from mtlkit.inference.find_model import ModelRef, find_model
 from mtlkit.inference.load_weights import load_weights
 from mtlkit.inference.prompts import prompt_note, with_prompt
-from mtlkit.model.digest import digest_of
 from mtlkit.model.encoder import Encoder, own_encoder
 from mtlkit.model.interop.auto.models import check_supported
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.randomness import drawing_from, dropouts
+from mtlkit.recipes.inputs.model_record import model_record
 from mtlkit.runs.record import RECORD, read_record
 
 
@@ -47,7 +47,7 @@ class InitialModel:
     @property
     def parent(self) -> dict[str, str] | None:
         """The path and digest of the origin, for records."""
-        return {"path": str(self.origin), "digest": digest_of(self.origin.path)} if self.origin else None
+        return model_record(self.origin) if self.origin else None
 
 
 def labels_seen(origin: ModelRef | None, fingerprints: Mapping[str, Any]) -> list[str]:
