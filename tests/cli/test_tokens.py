@@ -270,6 +270,11 @@ def test_tags_of_another_scheme_train_a_head_in_its_own(run: Path, typed: Typed,
     answer = typed(*command)
     assert answer.code == 0, answer.err
     assert mtlkit.load(tmp_path / "run").specs["things"].labels == mtlkit.load(run).specs["things"].labels
+    (tmp_path / "odd.jsonl").write_text(json.dumps({"words": ["A", "day"], "tags": ["B-date", "O"]}) + "\n")
+    odd = typed("eval", "--model", run, "--task", f"things={tmp_path / 'odd.jsonl'}?tokens=words&tags=tags")
+    assert (odd.code, "every text has a tag that the head does not know; data: 'B-date'" in odd.err) == (3, True)
+    named = typed(*command[:2], f"{task}&scheme=bioes", *command[3:], "--overwrite", "--new-classes", "extend")
+    assert (named.code, "has bio tags; omit it" in named.err) == (2, True)
     other = typed(*command[:2], f"{task}&transitions=learned", *command[3:], "--overwrite", "--new-classes", "extend")
     assert (other.code, "--new-classes extend: head 'things'" in other.err) == (2, True)
 

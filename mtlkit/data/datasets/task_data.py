@@ -106,7 +106,8 @@ def prepare(spec: TaskSpec, table: LabelledTable, encoder: TextEncoder) -> Label
     if not len(rows) and len(table):
         labels_of_both = f"data: {quoted(unseen)}; head: {quoted(spec.labels)}"
         hint = joining_key(unseen, spec.labels)
-        raise DataError(f"task '{spec.name}': no row has a label that the head knows; {labels_of_both}{hint}")
+        reason = "every text has a tag that the head does not know" if spec.tags else "no row has a label that the head knows"
+        raise DataError(f"task '{spec.name}': {reason}; {labels_of_both}{hint}")
     if table.pool is not None and table.index is not None:
         pool, index = table.pool.encode(encoder), table.index[rows]
         encoded = pool if len(index) == len(pool) else pool.take(index)

@@ -109,7 +109,7 @@ def fit_heads(
             frozen = freezing.keeps(f"head:{name}")
             spec = known if frozen else known.uncalibrated()
             if options.new_classes in ("extend", "drop") and (not fit.same_kind or fit.other_order):
-                new = _new(table, name, queries[name], options.head, pair_head_of(queries[name]))
+                new = _new(table, name, queries[name], options.head, fit.pair)
                 raise UsageError(
                     f"--new-classes {options.new_classes}: {fit.head} was trained for {other_data(known, new)}, and such a head "
                     "cannot go on with this data; give data like that, another task name, or --new-classes fresh"

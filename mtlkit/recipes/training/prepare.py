@@ -18,7 +18,7 @@ from mtlkit.data.datasets.tables import cap_tables, different_texts
 from mtlkit.data.datasets.task_data import TaskData, prepare_task, rows_of_classes
 from mtlkit.data.encoded import Encoded, EncodedWords
 from mtlkit.data.labels.codec import kind_for
-from mtlkit.data.sources.grammar.spec import parse_source
+from mtlkit.data.sources.grammar.spec import Query, parse_source
 from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.errors import UsageError, counted
 from mtlkit.evaluation.task_metrics import examples_in
@@ -90,14 +90,14 @@ def _prepare_tasks(plan: TrainPlan, reading: ReadOptions) -> Generator[Event, No
     unsplit = {name for name, source in sources.items() if holds_out(source)}
     check_held_out(plan, unsplit)
     start = start_from(plan.start, options) if plan.start else None
-    schemes = schemes_of(start, options)
+    queries = {name: parse_source(source)[1] for name, source in sources.items()}
+    schemes = schemes_of(start, queries, options)
     tables = {
         name: read_train_and_validation(source, replace(reading, scheme=schemes.get(name))) for name, source in sources.items()
     }
     train = cap_tables({name: both[0] for name, both in tables.items()}, options.cap_rows())
     start = start or start_from_scratch(options, list(different_texts(train.values())))
     existing = dict(start.model.heads.items())
-    queries = {name: parse_source(source)[1] for name, source in sources.items()}
     fitted = fit_heads(start, train, queries, options, plan.freezing)
     before = replace(reading, holdout=recorded_holdout(start.origin) or HOLDOUT, records=start.sources, tables={})
     old = {name: with_old_rows(start, spec, tables[name][1], before) for name, spec in fitted.extended.items()}
@@ -136,11 +136,20 @@ def _prepare_tasks(plan: TrainPlan, reading: ReadOptions) -> Generator[Event, No
     return Prepared(start, data, fingerprints, {name: task.record for name, task in tasks.items()}, small)
 
 
-def schemes_of(start: InitialModel | None, options: TaskTrainingOptions) -> dict[str, TagScheme]:
-    """The schemes of the tags that heads of the starting model know, by task, unless new heads replace them."""
+def schemes_of(start: InitialModel | None, queries: Mapping[str, Query], options: TaskTrainingOptions) -> dict[str, TagScheme]:
+    """The schemes of the tags that heads of the starting model know, by task, unless new heads replace them. Raises UsageError if
+    a source names another one."""
     if start is None or options.new_classes == "fresh":
         return {}
-    return {name: spec.tags for name, spec in start.model.tasks.items() if spec.tags is not None}
+    schemes = {name: spec.tags for name, spec in start.model.tasks.items() if spec.tags is not None}
+    for name in schemes.keys() & queries.keys():
+        typed, own = queries[name].scheme, schemes[name]
+        if typed not in (None, own):
+            raise UsageError(
+                f"task '{name}': scheme={typed}, and head '{name}' of {start.origin} has {own} tags; omit it, as tags are read "
+                "in the scheme of the head, or specify --new-classes fresh"
+            )
+    return schemes
 
 
 def watched_task(start: InitialModel, name: str, source: str, reading: ReadOptions) -> TaskData:
