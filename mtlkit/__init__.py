@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mtlkit.api import mine as mine
     from mtlkit.api import predict as predict
     from mtlkit.api import pretrain as pretrain
+    from mtlkit.api import serve as serve
     from mtlkit.api import train_mtl as train_mtl
     from mtlkit.api import train_sentence as train_sentence
     from mtlkit.inference.loaded_model import LoadedModel as LoadedModel
@@ -37,6 +38,7 @@ __all__ = [
     "mine",
     "predict",
     "pretrain",
+    "serve",
     "train_mtl",
     "train_sentence",
 ]

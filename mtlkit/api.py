@@ -19,6 +19,7 @@ from mtlkit.config.commands.mine import MineOptions
 from mtlkit.config.commands.predict import PredictOptions
 from mtlkit.config.commands.pretrain import PretrainOptions
 from mtlkit.config.commands.run_commands import CurvesOptions, ExportOptions, InfoOptions
+from mtlkit.config.commands.serve import ServeOptions
 from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.config.commands.train_sentence import TrainSentenceOptions
 from mtlkit.config.keywords import takes
@@ -181,3 +182,13 @@ def export(options: ExportOptions) -> Exported:
     from mtlkit.recipes.export import export as run
 
     return run(options)
+
+
+@takes(ServeOptions)
+def serve(options: ServeOptions) -> None:
+    """Serve a model over HTTP until SIGTERM or Ctrl-C, as `mtlkit serve` does."""
+    from mtlkit.recipes.inputs.open_model import open_model
+    from mtlkit.recipes.serve import check_installed, open_server
+
+    check_installed()
+    open_server(options, open_model(options)[0]).run()

@@ -173,7 +173,7 @@ Cli = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture(scope="session")
 def cli() -> Cli:
     """Runs `python -m mtlkit ...` as a process and returns it, with stdout and stderr as text. Messages about slow phases, such
-    as "loading PyTorch ...", are removed, as they depend on the machine."""
+    as "loading the model ...", are removed, as they depend on the machine."""
 
     def run(
         *arguments: object, cwd: Path | None = None, input: str | None = None, **environment: str

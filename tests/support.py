@@ -21,6 +21,7 @@ from mtlkit.config.commands.mine import MineOptions
 from mtlkit.config.commands.predict import PredictOptions
 from mtlkit.config.commands.pretrain import PretrainOptions
 from mtlkit.config.commands.run_commands import CurvesOptions, ExportOptions, InfoOptions
+from mtlkit.config.commands.serve import ServeOptions
 from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.config.commands.train_sentence import TrainSentenceOptions
 from mtlkit.inference.compute import Compute
@@ -51,6 +52,7 @@ COMMANDS: dict[str, type[Any]] = {
     "predict": PredictOptions,
     "heads": HeadsOptions,
     "export": ExportOptions,
+    "serve": ServeOptions,
     "curves": CurvesOptions,
     "info": InfoOptions,
 }

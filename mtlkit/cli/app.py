@@ -27,6 +27,7 @@ from mtlkit.cli import (
     mine,
     predict,
     pretrain,
+    serve,
     train_mtl,
     train_sentence,
 )
@@ -44,7 +45,7 @@ SUMMARY = "From raw text to a small sentence encoder with several task heads."
 TRAIN, USE, LOOK = "Train", "Use a model", "Inspect data and runs"
 PANELS_OF = {
     TRAIN: (pretrain, train_sentence, train_mtl),
-    USE: (embed, predict, mine, heads, export),
+    USE: (embed, predict, mine, heads, export, serve),
     LOOK: (check_data, evaluate, curves, info),
 }
 

@@ -20,8 +20,8 @@ Item = TypeVar("Item")
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """Shows progress while PyTorch is imported, which takes seconds."""
-    with working("loading PyTorch"):
+    """Shows progress while libraries and the model are loaded: importing PyTorch takes seconds."""
+    with working("loading the model"):
         yield
 
 

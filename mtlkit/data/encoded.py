@@ -28,11 +28,7 @@ class Encoded:
 
     def joined(self, other: Encoded) -> Encoded:
         """The texts of both, which have the same prompt."""
-        offsets = np.concatenate([self.offsets, self.offsets[-1] + other.offsets[1:]])
-        ids, truncated = np.concatenate([self.ids, other.ids]), self.truncated + other.truncated
-        types = [np.zeros(len(part.ids), np.uint8) if part.types is None else part.types for part in (self, other)]
-        typed = self.types is not None or other.types is not None
-        return Encoded(ids, offsets, truncated, self.skip, types=np.concatenate(types) if typed else None)
+        return concatenated([self, other])
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -154,6 +150,18 @@ class EncodedWords(Encoded):
     def between(self, start: int, stop: int) -> EncodedWords:
         """The windows from row `start` up to `stop`."""
         return self.take(np.arange(start, stop))
+
+
+def concatenated(parts: Sequence[Encoded]) -> Encoded:
+    """The texts of all parts, which have the same prompt; of `EncodedWords`, without the words."""
+    if len(parts) == 1:
+        return parts[0]
+    starts = np.cumsum([0, *(len(part.ids) for part in parts)])
+    offsets = np.concatenate([[0], *(start + part.offsets[1:] for start, part in zip(starts, parts, strict=False))])
+    ids, truncated = np.concatenate([part.ids for part in parts]), sum(part.truncated for part in parts)
+    types = [np.zeros(len(part.ids), np.uint8) if part.types is None else part.types for part in parts]
+    typed = any(part.types is not None for part in parts)
+    return Encoded(ids, offsets, truncated, parts[0].skip, types=np.concatenate(types) if typed else None)
 
 
 def first_of_texts(words: Sequence[NDArray[np.int64]]) -> NDArray[np.bool_]:

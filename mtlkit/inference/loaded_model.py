@@ -98,9 +98,11 @@ class LoadedModel:
     @property
     def without_heads(self) -> str:
         """The start of an error message: that the model has no heads, and which head was not loaded."""
+        if self.record is not None:
+            return f"{self.name} has no heads"
         from mtlkit.inference.load_weights import unloaded_head
 
-        head = "" if self.record else unloaded_head(self.path)
+        head = unloaded_head(self.path)
         return f"the {head} is not supported, so {self.name} has no heads" if head else f"{self.name} has no heads"
 
     def recorded(self, task: str | None = None) -> list[SourceRecord]:
@@ -142,12 +144,13 @@ class LoadedModel:
         prompt: str | None = None,
         reject: Reject | None = None,
         words: Sequence[NDArray[np.int64]] | None = None,
+        encoded: Encoded | None = None,
     ) -> list[Prediction]:
         """The predictions of all heads, or of the head of `task`, for each text. The backbone runs once for all heads.
 
         Heads of tasks whose rows are pairs of texts predict for pairs only: `texts` are then tuples of two strings. Heads that
         read both in one sequence get no prompt. Heads that label words split each text into words, unless `words` says where
-        those of each text begin and end, (n, 2).
+        those of each text begin and end, (n, 2). `encoded` is what `encode` returned for the texts, if that is at hand.
 
         If the model has a router and no task is given, only the heads of tasks that match a text predict: those with a router
         probability of at least `routing.MIN_PROBABILITY`, the most probable one, and those that the router was not trained on.
@@ -181,7 +184,10 @@ class LoadedModel:
             read = list(outputs_for_pairs(self.engine, encoders, self.specs, texts, names, also))
         else:
             whole = len(of_words) < len([*names, *also])
-            encoded = self.encode_words(single, words or (), prompt, whole=whole) if of_words else self.encode(single, prompt)
+            if of_words:
+                encoded = self.encode_words(single, words or (), prompt, whole=whole)
+            elif encoded is None:
+                encoded = self.encode(single, prompt)
             read = [(list(names), self.engine.outputs(encoded, [*names, *also]))]
         predicted = {
             name: answers_of_words(self.specs[name], outputs[name], single, words or ())

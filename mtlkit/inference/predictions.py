@@ -64,6 +64,15 @@ def answers(spec: TaskSpec, outputs: Array) -> list[dict[str, Any]]:
     return [kind.answer(spec, row) for row in kind.probabilities(spec, outputs).tolist()]
 
 
+def most_probable(answer: dict[str, Any], count: int) -> dict[str, Any]:
+    """An answer with only the `count` most probable labels in its "probabilities", the most probable first; others unchanged."""
+    probabilities = answer.get("probabilities")
+    if not isinstance(probabilities, dict):
+        return answer
+    kept = sorted(probabilities.items(), key=lambda item: -item[1])[:count]
+    return {**answer, "probabilities": dict(kept)}
+
+
 def answers_of_words(
     spec: TaskSpec, outputs: Array, texts: Sequence[str], words: Sequence[NDArray[np.int64]]
 ) -> list[dict[str, Any]]:

@@ -49,6 +49,13 @@ def library_errors(what: str) -> Iterator[None]:
         raise IntegrityError(f"{what} ({error})") from None
 
 
+def read_literally(tokenizer: Tokenizer, literal: bool) -> None:
+    """Whether the tokenizer treats names of special tokens in texts as plain text. Encoders with other settings may share it; it
+    must not be changed while another thread uses it, so it is left alone where it is set already."""
+    if tokenizer.encode_special_tokens != literal:
+        tokenizer.encode_special_tokens = literal
+
+
 def bare(tokenizer: Tokenizer) -> Tokenizer:
     """Turns off truncation and padding, and treats names of special tokens such as "<eos>" in a text as plain text."""
     tokenizer.encode_special_tokens = True

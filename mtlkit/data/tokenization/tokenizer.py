@@ -18,7 +18,7 @@ from mtlkit.config.architecture import Encoding
 from mtlkit.config.vector_settings import VectorSettings
 from mtlkit.data.encoded import Encoded
 from mtlkit.data.tokenization.checks import blank_token, check_tokenizer, read_ends, unknown_word
-from mtlkit.data.tokenization.files import bare, library_errors, load_tokenizer, located
+from mtlkit.data.tokenization.files import bare, library_errors, load_tokenizer, located, read_literally
 from mtlkit.data.tokenization.long_texts import LARGEST_PIECE, LongTexts, cut_ids
 from mtlkit.errors import IntegrityError
 from mtlkit.progress import count, counting
@@ -143,7 +143,7 @@ class TextEncoder:
 
         Raises IntegrityError for a token without an embedding.
         """
-        self.tokenizer.encode_special_tokens = self.encoding.literal_special_tokens  # tokenizers are shared
+        read_literally(self.tokenizer, self.encoding.literal_special_tokens)
         room, truncate = self.encoding.max_length - self.ends, self.encoding.truncate
         whole = max(WHOLE, 2 * room * LETTERS_A_TOKEN) / self.growth
         prompted = (self.prompt + text for text in texts) if self.prompt else texts

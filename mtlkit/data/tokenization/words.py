@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit.data.encoded import EncodedWords
-from mtlkit.data.tokenization.files import library_errors
+from mtlkit.data.tokenization.files import library_errors, read_literally
 from mtlkit.data.tokenization.long_texts import LARGEST_PIECE
 from mtlkit.data.tokenization.tokenizer import LETTERS_AT_ONCE, TextEncoder, parts
 from mtlkit.data.tokenization.word_windows import FirstTokens, TokenizedTexts, make_windows
@@ -42,7 +42,7 @@ def encode_words(texts: Sequence[str], words: Sequence[Numbers], encoder: TextEn
     length becomes windows that overlap, all with the prompt; each word is read in the one in which it has the most tokens on both
     sides. Raises IntegrityError for a token without an embedding.
     """
-    encoder.tokenizer.encode_special_tokens = encoder.encoding.literal_special_tokens  # tokenizers are shared
+    read_literally(encoder.tokenizer, encoder.encoding.literal_special_tokens)
     encoded: list[EncodedWords] = []
     windows: list[Numbers] = []
     unread: list[Numbers] = []

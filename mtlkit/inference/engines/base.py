@@ -68,6 +68,11 @@ class Engine(Protocol):
         """The precision of its matrix products: fp32, bf16 or int8."""
         ...
 
+    @property
+    def tokens_at_once(self) -> int:
+        """The number of tokens that keeps the machine busy: of a batch, or of as many as it runs in parallel."""
+        ...
+
     def vectors(self, encoded: Encoded, batch_tokens: int | None = None, task: str | None = None) -> Array:
         """The vectors of N texts, (N, D), for a task with an adapter, or without one. With None, the engine chooses the batch
         size."""

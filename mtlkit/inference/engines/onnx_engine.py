@@ -39,6 +39,7 @@ class OnnxEngine:
     of pairs to the outputs of the other heads."""
 
     precision = "fp32"
+    tokens_at_once = BATCH_TOKENS
 
     def __init__(self, path: Path) -> None:
         self.graph = OnnxGraph(path)

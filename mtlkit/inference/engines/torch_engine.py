@@ -14,7 +14,16 @@ from mtlkit.data.encoded import Encoded, EncodedWords
 from mtlkit.evaluation.metrics import check_finite
 from mtlkit.inference.compute import Compute, check_fork
 from mtlkit.inference.encoding import encode_all, encode_texts_and_words, outputs_of_head
-from mtlkit.inference.engines.base import VECTOR, Array, Pairs, are_vectors, checked_output, task_of
+from mtlkit.inference.engines.base import (
+    BATCH_TOKENS,
+    GPU_BATCH_TOKENS,
+    VECTOR,
+    Array,
+    Pairs,
+    are_vectors,
+    checked_output,
+    task_of,
+)
 from mtlkit.inference.engines.fast import fastest
 from mtlkit.inference.engines.task_encoders import TaskEncoders
 from mtlkit.model.heads.pair_vectors import head_inputs
@@ -35,6 +44,11 @@ class TorchEngine:
         self.compute, self.process = compute, os.getpid()
         self.precision = precision or compute.precision
         self.encoders = encoders or fastest_encoders(self.model, compute)
+
+    @property
+    def tokens_at_once(self) -> int:
+        on_cpu = self.compute.device.type == "cpu"
+        return BATCH_TOKENS * torch.get_num_threads() if on_cpu else GPU_BATCH_TOKENS
 
     def vectors(self, encoded: Encoded, batch_tokens: int | None = None, task: str | None = None) -> Array:
         check_fork(self.compute.device, self.process)

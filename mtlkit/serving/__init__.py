@@ -1,0 +1,1 @@
+"""The HTTP server of `mtlkit serve`. Needs the extra `serve`."""
