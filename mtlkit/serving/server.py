@@ -31,6 +31,8 @@ class Address:
 
 def listen(host: str, port: int) -> socket.socket:
     """A socket that accepts connections. Raises UsageError."""
+    if not host.strip():
+        raise UsageError("--host is empty; use an address of this machine, such as 127.0.0.1")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         listening = socket.socket(family, kind, protocol)

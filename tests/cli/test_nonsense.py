@@ -61,6 +61,7 @@ def work_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     os.mkfifo(tmp_path / "pipe")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("mtlkit.recipes.serve.Opened.run", lambda opened, _ready: opened.listening.close())
     return tmp_path
 
 
@@ -81,6 +82,7 @@ def usual(runs: Path) -> dict[str, list[object]]:
         "predict": [*model, "a text"],
         "heads": [runs / "mtl", "--drop", "kind", "--overwrite"],
         "export": [runs / "mtl", "out", "--format", "compact", "--overwrite"],
+        "serve": [runs / "mtl", "--port", 0],
         "curves": [runs / "mtl"],
         "info": [runs / "mtl"],
     }
