@@ -88,9 +88,13 @@ class StoppedError(BaseException):
 
 
 class NetworkError(MtlkitError):
-    """The Hugging Face Hub cannot be reached."""
+    """The Hugging Face Hub, or another process of a training, cannot be reached."""
 
     exit_code = 6
+
+
+class LostRankError(NetworkError):
+    """Another process of a training in several processes is gone."""
 
 
 def first_line(error: BaseException) -> str:

@@ -6,9 +6,11 @@ import typer
 
 from mtlkit.cli.options.command import add_command
 from mtlkit.cli.progress import loading
+from mtlkit.cli.ranks import one_voice
 from mtlkit.config.commands.pretrain import PretrainOptions
 
 
+@one_voice()
 def pretrain(options: PretrainOptions, as_json: bool) -> None:
     """Train a base on raw text, or adapt a model to it.
 

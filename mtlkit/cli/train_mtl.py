@@ -6,9 +6,11 @@ import typer
 
 from mtlkit.cli.options.command import add_command
 from mtlkit.cli.progress import loading
+from mtlkit.cli.ranks import one_voice
 from mtlkit.config.commands.train_mtl import TrainMtlOptions
 
 
+@one_voice()
 def train_mtl(options: TrainMtlOptions, as_json: bool) -> None:
     """Train one head per task on one backbone.
 

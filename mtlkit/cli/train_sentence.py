@@ -6,9 +6,11 @@ import typer
 
 from mtlkit.cli.options.command import add_command
 from mtlkit.cli.progress import loading
+from mtlkit.cli.ranks import one_voice
 from mtlkit.config.commands.train_sentence import TrainSentenceOptions
 
 
+@one_voice()
 def train_sentence(options: TrainSentenceOptions, as_json: bool) -> None:
     """Fine-tune a base into a sentence encoder.
 

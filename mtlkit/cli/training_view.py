@@ -14,6 +14,7 @@ from mtlkit.cli.console import answer, print_json, say, stderr
 from mtlkit.cli.curves import print_curves
 from mtlkit.cli.phase import BAR, Pace, clock
 from mtlkit.cli.progress import Display
+from mtlkit.config.launch import launched
 from mtlkit.report.tables import epoch_table, parts_table
 from mtlkit.report.text import literal
 from mtlkit.report.training import forgetting, sharing, tracking
@@ -150,7 +151,11 @@ class TrainingView:
 
 
 def follow(events: Iterable[Event], as_json: bool, *, verbose: bool = False) -> None:
-    """Shows a recipe's events to the end, then prints its result."""
+    """Shows a recipe's events to the end, then prints its result. Of several processes, only the first shows anything."""
+    if not launched().is_main:
+        for _ in events:
+            pass
+        return
     finished: Finished | None = None
     with TrainingView(stderr(), verbose=verbose) as view:
         Interrupts.on_request = lambda: stopping(view.display)

@@ -110,6 +110,15 @@ class TrainingOptions(MachineOptions):
         panel=TRAINING,
         advanced=True,
     )
+    accumulate: int | None = option(
+        None,
+        "Batches per optimizer step, of all processes together.",
+        panel=TRAINING,
+        metavar="BATCHES",
+        minimum=1,
+        default_text="1 per process",
+        advanced=True,
+    )
     encoding: str = option("utf-8", "Encoding of text files.", metavar="NAME", panel=DATA, complete=ENCODINGS, rank=1)
     on_bad_row: OnBadRow = option(
         "error", "Malformed rows: stop at the first, or skip and count them.", panel=DATA, rank=1, advanced=True
@@ -130,6 +139,15 @@ class TrainingOptions(MachineOptions):
     dropout: float = option(
         0.1, "Dropout on embeddings, in blocks and before heads.", panel=TRAINING, minimum=0, maximum=1, rank=1, advanced=True
     )
+
+    @property
+    def derived_defaults(self) -> dict[str, Any]:
+        return {"accumulate": 1}
+
+    @property
+    def batches_per_step(self) -> int:
+        """Batches per optimizer step."""
+        return self.accumulate or 1
 
 
 @dataclass(frozen=True, kw_only=True)

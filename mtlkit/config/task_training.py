@@ -135,7 +135,6 @@ class TaskTrainingOptions(PromptOptions, ShapeOptions, HeldOutOptions, TrainingO
         default_text="the whole batch",
         advanced=True,
     )
-    accumulate: int = option(1, "Batches per optimizer step.", panel=TRAINING, metavar="BATCHES", minimum=1, advanced=True)
     class_weights: ClassWeights = option(
         "none", "balanced: give all classes of a task the same weight in the loss.", panel=TRAINING
     )

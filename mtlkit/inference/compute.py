@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 
 from mtlkit.config.common import Device, Precision
+from mtlkit.config.launch import launched
 from mtlkit.errors import UsageError
 
 
@@ -45,12 +46,26 @@ def check_fork(device: torch.device, process: int) -> None:
 
 
 def choose_compute(device: Device, precision: Precision) -> Compute:
-    """Resolves `auto`: CUDA, then Apple's MPS, then the CPU; bf16 on CUDA, fp32 elsewhere. Raises UsageError if the device is
-    not available."""
+    """Resolves `auto`: CUDA, then Apple's MPS, then the CPU; bf16 on CUDA, fp32 elsewhere. Of several processes that torchrun
+    starts on a machine, each has a GPU of its own. Raises UsageError if the device is not available."""
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     chosen = next(name for name in ("cuda", "mps", "cpu") if available[name]) if device == "auto" else device
     if not available[chosen]:
         usable = ", ".join(name for name, usable in available.items() if usable)
         raise UsageError(f"--device {chosen} is not available on this machine; available: {usable}")
     resolved = precision if precision != "auto" else ("bf16" if chosen == "cuda" else "fp32")
-    return Compute(torch.device(chosen), resolved)
+    return Compute(_own_gpu() if chosen == "cuda" else torch.device(chosen), resolved)
+
+
+def _own_gpu() -> torch.device:
+    """The GPU of this process. Raises UsageError if there are fewer GPUs than processes on this machine."""
+    launch = launched()
+    if launch.size == 1:
+        return torch.device("cuda")
+    if launch.local_rank >= (gpus := torch.cuda.device_count()):
+        raise UsageError(
+            f"process {launch.local_rank + 1} on this machine has no GPU of its own, as there are {gpus}; start "
+            f"--nproc-per-node {gpus} processes, or use --device cpu"
+        )
+    torch.cuda.set_device(launch.local_rank)
+    return torch.device("cuda", launch.local_rank)

@@ -23,15 +23,21 @@ from mtlkit.inference.engines.fast import SupportsEncode
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.progress import count
 
+Part = slice  # of the batches: those that one of several processes encodes
+ALL = slice(None)
 
-def encode_all(model: SupportsEncode, encoded: Encoded, compute: Compute, batch_tokens: int | None = None) -> Tensor:
-    """The vectors of N texts in their order, (N, V) float32 on the compute device; of `EncodedWords`, those of words, (W, D)."""
+
+def encode_all(
+    model: SupportsEncode, encoded: Encoded, compute: Compute, batch_tokens: int | None = None, *, part: Part = ALL
+) -> Tensor:
+    """The vectors of N texts in their order, (N, V) float32 on the compute device; of `EncodedWords`, those of words, (W, D).
+    With `part`, only its batches are encoded, and the vectors of all other texts are not set."""
     vectors = torch.empty(encoded.vectors, vector_width(model, encoded), device=compute.device)
 
     def encode(batch: Batch) -> None:
         vectors[torch.from_numpy(batch.vector_rows).to(compute.device)] = model.encode(batch).float()
 
-    _for_each_batch(encode, encoded, compute, batch_tokens)
+    _for_each_batch(encode, encoded, compute, batch_tokens, part=part)
     return vectors
 
 
@@ -57,24 +63,37 @@ def encode_texts_and_words(model: SupportsEncode, encoded: EncodedWords, compute
 
 
 def encode_hidden_states(
-    model: SupportsEncode, encoded: Encoded, compute: Compute, depth: int, batch_tokens: int | None = None
+    model: SupportsEncode, encoded: Encoded, compute: Compute, depth: int, batch_tokens: int | None = None, *, part: Part = ALL
 ) -> Tensor:
-    """The hidden states that block `depth` takes as input, in the order of the tokens: (T, D) float32 on the compute device."""
+    """The hidden states that block `depth` takes as input, in the order of the tokens: (T, D) float32 on the compute device. With
+    `part`, only of its batches."""
     states = torch.empty(len(encoded.ids), model.architecture.dim, device=compute.device)
 
     def encode(batch: Batch) -> None:
         places = torch.from_numpy(encoded.places(batch.rows)).to(compute.device)
         states[places] = model.states(batch, depth).float()
 
-    _for_each_batch(encode, encoded, compute, batch_tokens)
+    _for_each_batch(encode, encoded, compute, batch_tokens, part=part)
     return states
 
 
+def batches_of(encoded: Encoded, compute: Compute, batch_tokens: int | None = None) -> list[Rows]:
+    """The batches in which texts are encoded: of similar length, longest first."""
+    budget = batch_tokens or (BATCH_TOKENS if compute.device.type == "cpu" else GPU_BATCH_TOKENS)
+    return sorted_batches(encoded.lengths, budget)[::-1]
+
+
 def _for_each_batch(
-    work: Callable[[Batch], None], encoded: Encoded, compute: Compute, batch_tokens: int | None, *, pooled: bool = False
+    work: Callable[[Batch], None],
+    encoded: Encoded,
+    compute: Compute,
+    batch_tokens: int | None,
+    *,
+    pooled: bool = False,
+    part: Part = ALL,
 ) -> None:
-    """Calls `work` with batches of texts of similar length, longest first, on the compute device and without gradients. `pooled`:
-    of words and the texts that they are in."""
+    """Calls `work` with the batches of `part`, on the compute device and without gradients. `pooled`: of words and the texts that
+    they are in."""
     on_cpu = compute.device.type == "cpu"
 
     def batch(rows: Rows) -> None:
@@ -82,8 +101,7 @@ def _for_each_batch(
             batch = encoded.batch(rows)
             work((replace(batch, pooled=True) if pooled else batch).to(compute.device))
 
-    budget = batch_tokens or (BATCH_TOKENS if on_cpu else GPU_BATCH_TOKENS)
-    run_batches(batch, sorted_batches(encoded.lengths, budget)[::-1], torch.get_num_threads() if on_cpu else 1)
+    run_batches(batch, batches_of(encoded, compute, batch_tokens)[part], torch.get_num_threads() if on_cpu else 1)
 
 
 def run_batches(work: Callable[[Rows], None], batches: Sequence[Rows], threads: int) -> None:

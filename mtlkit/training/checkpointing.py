@@ -12,6 +12,8 @@ from typing import Any, ClassVar, Protocol
 from mtlkit.config.save_every import SaveEvery
 from mtlkit.errors import SavingError, StoppedError, listed
 from mtlkit.runs.checkpoints import CheckpointManager
+from mtlkit.training.distributed.agreement import check_equal
+from mtlkit.training.distributed.ranks import ALONE, Ranks
 from mtlkit.training.state_dict import StateDict
 
 HANGUP = getattr(signal, "SIGHUP", None)  # not on Windows
@@ -52,7 +54,8 @@ class Interrupts:
 
     Before the first step, a signal raises StoppedError with `message` at once. After that, while `deferred`, it only sets
     `requested`, and `on_request` is called so that the program can tell the user; the saver stops the training after the step. A
-    second signal has its default effect, except SIGHUP: several arrive when a terminal closes. An ignored signal, such as SIGHUP
+    second signal has its default effect, except SIGHUP: several arrive when a terminal closes. If `patient`, it has none: the
+    launcher of several processes sends them one, too. An ignored signal, such as SIGHUP
     under nohup, stays ignored.
     """
 
@@ -60,7 +63,7 @@ class Interrupts:
 
     def __init__(self) -> None:
         self.requested: int | None = None
-        self.deferred = False
+        self.deferred = self.patient = False
         self.message = "stopped before the first step; nothing was saved yet"
         self._handlers: dict[int, Any] = {}
 
@@ -77,7 +80,7 @@ class Interrupts:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         second = self.requested is not None
-        if second and number == HANGUP:
+        if second and (number == HANGUP or self.patient):
             return
         self.requested = number
         if second:
@@ -97,12 +100,20 @@ class FolderSaver:
     """Saves checkpoints to the run folder, as often as `--save-every` says and when a signal stops the training.
 
     `about` is stored in each checkpoint: a description of the training, with everything that must match on resume. `command`
-    resumes the training.
+    resumes the training. Of several processes, `ranks`, all stop after the same step if one is asked to, and the first saves,
+    once all have the same weights.
     """
 
     def __init__(
-        self, checkpoints: CheckpointManager, every: SaveEvery, interrupts: Interrupts, about: Mapping[str, Any], command: str
+        self,
+        checkpoints: CheckpointManager,
+        every: SaveEvery,
+        interrupts: Interrupts,
+        about: Mapping[str, Any],
+        command: str,
+        ranks: Ranks = ALONE,
     ) -> None:
+        self.ranks = ranks
         self.checkpoints, self.every, self.interrupts, self.about, self.command = checkpoints, every, interrupts, about, command
         self.saved, self.saved_at, self.reached = -1, time.monotonic(), ""
         self.final: tuple[int, Callable[[], StateDict], int] | None = None
@@ -134,12 +145,15 @@ class FolderSaver:
 
     def after(self, step: int, state: Callable[[], StateDict]) -> None:
         self.interrupts.deferred = True
-        if step and step != self.saved and self._due(step):
+        due = bool(step) and step != self.saved and self._due(step)
+        wishes = self.ranks.agreed((due, self.interrupts.requested))
+        due, requested = wishes[0][0], next((number for _, number in wishes if number is not None), None)
+        if due:
             self.save(step, state())
-        if self.interrupts.requested is not None:
+        if requested is not None:
             if step != self.saved:
                 self.save(step, state())
-            raise StoppedError(f"saved {self.reached}; resume with: {self.command}", self.interrupts.requested)
+            raise StoppedError(f"saved {self.reached}; resume with: {self.command}", requested)
 
     def _due(self, step: int) -> bool:
         if self.every.steps:
@@ -147,5 +161,8 @@ class FolderSaver:
         return time.monotonic() - self.saved_at >= 60 * self.every.minutes
 
     def save(self, step: int, state: StateDict) -> None:
-        self.checkpoints.save(step, state.tensors, {"about": self.about, "training": state.plain})
+        check_equal(self.ranks, f"after step {step}", state.tensors)
+        if self.ranks.is_main:
+            self.checkpoints.save(step, state.tensors, {"about": self.about, "training": state.plain})
+        self.ranks.agreed(None)  # none goes on, or leaves, before it is saved
         self.saved, self.saved_at, self.reached = step, time.monotonic(), reached(state, step)

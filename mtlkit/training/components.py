@@ -135,7 +135,7 @@ def make_components(setup: TrainSetup, log: MetricsLog, features: FeatureSource)
     """Builds the second stage from the first and the source of vectors. Evaluates the starting model if forgetting matters."""
     plan, model, roles, schedule, frozen_params = setup.plan, setup.model, setup.roles, setup.schedule, setup.frozen_params
     options, probe = plan.options, setup.data.probe
-    evaluator = Evaluator(model, roles.all, plan.compute, plan.fixed_vectors)
+    evaluator = Evaluator(model, roles.all, plan.compute, plan.fixed_vectors, plan.ranks)
     start_model = StartModel(model, roles.known, probe, evaluator, setup.data.old_rows) if probe is not None else None
     keep, last = options.keep_best_per_task, plan.stop is not None
     best_weights = BestWeights(model, roles.trained, options.select, frozen_params, keep, last=last)
@@ -152,7 +152,7 @@ def make_components(setup: TrainSetup, log: MetricsLog, features: FeatureSource)
         stopping=EarlyStopping(options, best_weights, schedule),
         losses=losses,
         updater=updater,
-        tracker=GradientTracker(model, list(roles.mixed), losses, plan.compute, options.track_every),
+        tracker=GradientTracker(model, list(roles.mixed), losses, plan.compute, options.track_every if plan.ranks.is_main else 0),
         start_model=start_model,
         limit=limit,
     )

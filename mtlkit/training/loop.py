@@ -15,12 +15,14 @@ from mtlkit.inference.compute import Compute
 from mtlkit.training.balancing.loss_weighting import LossWeighting
 from mtlkit.training.diagnostics.gradient_stats import TrackedStep
 from mtlkit.training.diagnostics.gradient_tracker import GradientTracker
+from mtlkit.training.distributed.turns import Turns
 from mtlkit.training.losses import LossShares, NamesOf, mean_of, numbers, of_tasks
 from mtlkit.training.rng import Moment
 from mtlkit.training.spikes import Spike
 from mtlkit.training.train_state import ModelUpdater
 
 Work = TypeVar("Work")
+Recorded = Mapping[str, float | Tensor]  # losses by name
 LossesOf = Callable[[Work], Mapping[str, Tensor]]
 
 
@@ -76,8 +78,10 @@ def train(
     first: int = 0,
     names_of: NamesOf[Work] | None = None,
     describe: Callable[[Work], str] = repr,
+    turns: Turns[Work] | None = None,
 ) -> Iterator[Step[Work]]:
-    """Takes an optimizer step for each group of micro-batches, numbered from `first`, and yields its result.
+    """Takes an optimizer step for each group of micro-batches, numbered from `first`, and yields its result. In several
+    processes, all take the same steps, and `turns` says which micro-batches this one computes (None: all).
 
     The losses of a micro-batch are combined by `weighting` (None: their sum). The gradient of a task is its mean over the
     micro-batches that contain it according to `names_of` (None: all do). The `tracker` measures gradients without changing the
@@ -86,7 +90,7 @@ def train(
     Raises DivergedStep instead of taking a step whose loss is not finite, or which is a spike and the updater stops on spikes.
     `describe` names the rows of a micro-batch in the error message.
     """
-    loop = TrainLoop(losses_of, updater, weighting or LossWeighting(), tracker, names_of, describe)
+    loop = TrainLoop(losses_of, updater, weighting or LossWeighting(), tracker, names_of, describe, turns or Turns[Work]())
     for index, pieces in enumerate(steps, first):
         yield loop.train_step(index, tuple(pieces))
 
@@ -101,13 +105,15 @@ class TrainLoop(Generic[Work]):
     tracker: GradientTracker[Work] | None
     names_of: NamesOf[Work] | None
     describe: Callable[[Work], str]
+    turns: Turns[Work]
 
     def train_step(self, index: int, pieces: tuple[Work, ...]) -> Step[Work]:
         """Takes step number `index`. Raises DivergedStep."""
         optimizer, weighting, tracker = self.updater.optimizer, self.weighting, self.tracker
         before = (self.updater.random.now(), weighting.state_dict()) if self.updater.stops_on_spike else None
         optimizer.begin(index)
-        recorded, moments = self._add_gradients(index, pieces)
+        own, recorded, moments = self._add_gradients(index, pieces)
+        recorded = self.turns.exchange(recorded, weighting)
         applied = weighting.settle()
         if tracker:
             tracker.norms(applied)
@@ -126,20 +132,23 @@ class TrainLoop(Generic[Work]):
             optimizer.step()
         optimizer.zero_grad()
         if not skipped:
-            weighting.learn(of_tasks(means), of_tasks(mean_of(numbers(self._losses_after(pieces, moments)))), used)
+            after = self.turns.losses_after(self._losses_after(own, moments))
+            weighting.learn(of_tasks(means), of_tasks(mean_of(numbers(after))), used)
         tracked = tracker.end(skipped) if tracker else None
         weights = {} if skipped else used
         return Step(index, pieces, tuple(losses), means, norm, optimizer.rate, skipped, weights, tracked, spike)
 
-    def _add_gradients(self, index: int, pieces: tuple[Work, ...]) -> tuple[list[Mapping[str, Tensor]], list[Moment]]:
-        """Adds up the gradients of all micro-batches. Returns their losses, and the random numbers of each if the weighting
-        compares losses before and after the step."""
+    def _add_gradients(self, index: int, pieces: tuple[Work, ...]) -> tuple[list[Work], Sequence[Recorded], list[Moment]]:
+        """Adds up the gradients of the micro-batches that this process computes. Returns these, their losses, and the random
+        numbers of each if the weighting compares losses before and after the step."""
         shares = LossShares(pieces, self.names_of)
-        recorded: list[Mapping[str, Tensor]] = []
+        own: list[Work] = []
+        recorded: list[Recorded] = []
         moments: list[Moment] = []
         if self.tracker:
             self.tracker.begin(index, len(pieces))
-        for piece in pieces:
+        for piece in self.turns.own(index, pieces):
+            own.append(piece)
             if self.weighting.compares:
                 moments.append(self.updater.random.now())
             losses = _losses(self.losses_of, piece, self.updater.compute)
@@ -148,7 +157,7 @@ class TrainLoop(Generic[Work]):
             self.weighting.backward(losses, shares.of(losses))
             recorded.append({name: loss.detach() for name, loss in losses.items()})
             del losses  # frees its graph before the next micro-batch builds another
-        return recorded, moments
+        return own, recorded, moments
 
     def _problem(
         self, index: int, pieces: Sequence[Work], losses: Sequence[Mapping[str, float]], means: Mapping[str, float], norm: float

@@ -17,6 +17,7 @@ from mtlkit.data.encoded import Encoded
 from mtlkit.data.sources.grammar.task_names import named_sources
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.find_model import ModelRef
+from mtlkit.training.distributed.ranks import ALONE, Ranks
 from mtlkit.training.freezing.rules import FreezeRules
 from mtlkit.training.objectives.base import Objective
 
@@ -43,7 +44,8 @@ class TrainPlan:
     `start` is the model to start from (None: fresh weights). `watched` are the sources of tasks that are only evaluated; so are
     tasks whose heads are frozen. `rehearsed` are the shares of watched tasks whose rows are still trained on. `epoch_steps` is
     the length of an epoch in the checkpoint from which the training resumes. With `stop`, the training ends there, and no score
-    chooses an epoch. An `adapter` trains in place of the backbone, for all tasks or one for each.
+    chooses an epoch. An `adapter` trains in place of the backbone, for all tasks or one for each. `ranks` are the
+    processes that train together.
     """
 
     options: Options
@@ -59,6 +61,7 @@ class TrainPlan:
     epoch_steps: int | None = None
     stop: Stop | None = None
     adapter: AdapterSpec | None = None
+    ranks: Ranks = ALONE
 
     @property
     def own_adapters(self) -> bool:

@@ -37,6 +37,11 @@ class RandomState:
         for generator, state in zip((self.cpu, *self.others), moment, strict=True):
             generator.set_state(state)
 
+    def restart(self, seed: int) -> None:
+        """Starts all generators again from a seed."""
+        for generator in (self.cpu, *self.others):
+            generator.manual_seed(seed)
+
     @contextmanager
     def again(self, moment: Moment) -> Iterator[None]:
         """Within the context, draws the same numbers as after `moment`; restores the current state at its end."""

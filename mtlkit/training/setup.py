@@ -87,8 +87,8 @@ def make_step_schedule(
     mixture = TaskMixture({**samplers, **by_label}, plan.schedule, plan.rehearsed, plan.epoch_by, units)
     longer = lengthened(mixture, plan)
     if stop := plan.stop:
-        return StepSchedule(longer, stop.epoch, options.accumulate, left=stop.left, share=stop.share), None
-    return StepSchedule(longer, options.epochs, options.accumulate), lengthening(mixture, longer, options)
+        return StepSchedule(longer, stop.epoch, options.batches_per_step, left=stop.left, share=stop.share), None
+    return StepSchedule(longer, options.epochs, options.batches_per_step), lengthening(mixture, longer, options)
 
 
 def make_guards(
@@ -171,13 +171,13 @@ def make_features(
     limit = int(plan.options.cache_memory * 2**30)
     device = plan.compute.device
     if plan.fixed_vectors:
-        cache = cache_vectors(model, encoded, plan.compute, folder, limit)
+        cache = cache_vectors(model, encoded, plan.compute, folder, limit, ranks=plan.ranks)
         validated = different_texts({name: objective.validation for name, objective in roles.all.items()})
         total = cache.texts + sum(map(len, validated.values()))
         return FeatureSetup(CachedVectors(stores_of_tasks(trained, cache.stores), roles.mixed), cache.event(texts=total))
     depth = prefix_depth(plan.freezing.weights, frozen_params) if plan.options.cache_prefix else 0
     if depth:
-        cache = cache_hidden_states(model, encoded, plan.compute, folder, limit, depth)
+        cache = cache_hidden_states(model, encoded, plan.compute, folder, limit, depth, ranks=plan.ranks)
         source = UpperBackbone(model, roles.mixed, device, stores_of_tasks(trained, cache.stores), depth)
         return FeatureSetup(
             _in_micro_batches(source, plan, random), cache.event(texts=cache.texts, depth=sum(model.architecture.repeats[:depth]))

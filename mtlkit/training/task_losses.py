@@ -32,6 +32,11 @@ class TaskLosses:
         losses |= {f"{GUARD}{name}": guard.loss(vectors, piece) for name, guard in self.guards.items()}
         return Losses(losses, {name: texts for name, (texts, _) in vectors.items()})
 
+    def alone(self, piece: MicroBatch) -> Losses:
+        """The losses of a micro-batch of another rank, without those of guards, which draw no random numbers."""
+        vectors = self.vectors_of(piece)
+        return Losses({name: self._loss(name, texts, numbers, piece[name]) for name, (texts, numbers) in vectors.items()}, {})
+
     def _loss(self, name: str, vectors: Tensor, texts: Rows, rows: Rows) -> Tensor:
         objective = self.objectives[name]
         return objective.loss(*inputs_of_batch(objective.train, vectors, texts, rows))

@@ -10,6 +10,7 @@ from typing import TextIO
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.checkpointing import Saver
 from mtlkit.training.components import TrainComponents, make_components, make_setup
+from mtlkit.training.distributed.task_turns import make_turns
 from mtlkit.training.events import Chosen, Event, Forgetting, Parts, Progress, Tracking
 from mtlkit.training.freezing.apply import FreezeProof, training_mode
 from mtlkit.training.incidents import LimitExceeded, StepSkipped, TrainingStopped
@@ -130,6 +131,7 @@ class Trainer:
             first=state.step,
             names_of=list,
             describe=components.losses.describe,
+            turns=make_turns(self.setup, components.losses, components.updater),
         )
 
     def _progress(self, step: Step[MicroBatch]) -> Progress:

@@ -48,7 +48,9 @@ class PretrainOptions(ShapeOptions, TrainingOptions):
     mask_share: float = option(0.3, "Share of the tokens that mlm masks.", panel=OBJECTIVE, minimum=0.01, maximum=0.9)
     mask: MaskUnit = option("tokens", "What mlm masks at once: single tokens, whole words or spans of words.", panel=OBJECTIVE)
     context: int = option(256, "Context length in tokens; at most the positions of the model.", panel=MODEL, minimum=8)
-    batch_tokens: int = option(2048, "Tokens per step.", panel=TRAINING, minimum=8)
+    batch_tokens: int = option(
+        2048, "Tokens per batch; a step is one batch per process, or --accumulate of them.", panel=TRAINING, minimum=8
+    )
 
     @property
     def fresh(self) -> bool:
@@ -57,7 +59,8 @@ class PretrainOptions(ShapeOptions, TrainingOptions):
 
     @property
     def derived_defaults(self) -> dict[str, Any]:
-        return {"epochs": 20, "learning_rate": 2e-3} if self.fresh else {"epochs": 3, "learning_rate": 1e-4}
+        own = {"epochs": 20, "learning_rate": 2e-3} if self.fresh else {"epochs": 3, "learning_rate": 1e-4}
+        return {**super().derived_defaults, **own}
 
     @property
     def passes(self) -> int:

@@ -103,7 +103,7 @@ class TrainSentenceOptions(TaskTrainingOptions):
 
     @property
     def derived_defaults(self) -> dict[str, Any]:
-        return {"batch_size": BATCH_SIZES.get(self.objective, 0)}
+        return {**super().derived_defaults, "batch_size": BATCH_SIZES.get(self.objective, 0)}
 
     def architecture(self, vocab_size: int | None = None) -> Architecture:
         architecture = super().architecture(vocab_size)

@@ -31,6 +31,7 @@ from mtlkit.runs.record import TOKENIZER, RunRecord, marked_tasks, replace_metri
 from mtlkit.runs.staging import staged
 from mtlkit.runs.store import CACHE
 from mtlkit.training.checkpointing import FolderSaver
+from mtlkit.training.distributed.agreement import check_equal
 from mtlkit.training.events import Event, Finished, Note, Sharing
 from mtlkit.training.few_shot import FewShotTrainer
 from mtlkit.training.plan import Options, TrainPlan
@@ -50,10 +51,11 @@ def train_tasks(options: Options, spec: CommandSpec) -> Iterator[Event]:
         if record and not needs_comparison(options, record):
             yield Finished(out, record.metrics, 0.0, _next(session, spec, record.sources.values(), record.metrics))
             return
-        plan = with_resumed_length(make_plan(options, spec, session.point.init), session)
+        plan = with_resumed_length(make_plan(options, spec, session.point.init, session.ranks), session)
         session.check_start(plan.start)
         yield Note(f"starting from {plan.start}, {plan.start.reason}" if plan.start else "starting from fresh weights")
         prepared = yield from prepare(plan)
+        session.check_inputs(prepared.start.model, prepared.fingerprints)
         yield from start_notes(plan, spec, prepared)
         cache, start = out.parent / CACHE, prepared.start
         if record:  # only the comparison with baselines is missing
@@ -84,7 +86,8 @@ def train_tasks(options: Options, spec: CommandSpec) -> Iterator[Event]:
             with session.comparing():
                 report = yield from compare(ComparedRun(plan, prepared, cache))
                 metrics["sharing"] = {**report.to_json(), "words": sharing_messages(report)}
-                replace_metrics(out, metrics)
+                if session.ranks.is_main:
+                    replace_metrics(out, metrics)
             yield Sharing(report)
         sources = [*plan.sources.values(), *plan.watched.values()]
         yield Finished(out, metrics, time.monotonic() - started, _next(session, spec, sources, metrics))
@@ -169,7 +172,11 @@ def _save(
     result: TrainResult,
     kept: Mapping[str, Scope],
 ) -> None:
-    """Writes the run, and with `--keep-best-per-task` the best weights of each task. `kept` are scopes of heads without data."""
+    """Writes the run, and with `--keep-best-per-task` the best weights of each task. `kept` are scopes of heads without data. Of
+    several processes, the first writes it."""
+    check_equal(session.ranks, "at the end", dict(prepared.start.model.named_parameters()))
+    if not session.ranks.is_main:
+        return
     start, options = prepared.start, session.options
     sources = {name: record for name, record in start.sources.items() if name in start.model.tasks} | dict(prepared.sources)
     trained = TrainedModel(start.model, start.encoder.tokenizer, spec.stage, start.encoder.encoding, sources, start.vectors, kept)

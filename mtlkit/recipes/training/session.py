@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from io import StringIO
 from pathlib import Path
 from typing import Any, Generic, TextIO
 
+from torch import nn
+
 from mtlkit.config.paths import expand
 from mtlkit.config.save_every import parse_save_every
-from mtlkit.errors import SavingError, StoppedError, UsageError, listed
+from mtlkit.errors import LostRankError, SavingError, StoppedError, UsageError, counted, listed
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.find_model import ModelRef
 from mtlkit.recipes.inputs.command_line import command_line, plain
@@ -28,7 +32,11 @@ from mtlkit.runs.overlap import check_not_input
 from mtlkit.runs.record import CHECKPOINTS, DIVERGED, LOG, RunRecord
 from mtlkit.runs.staging import remove_staged
 from mtlkit.training.checkpointing import FolderSaver, Interrupts
+from mtlkit.training.distributed.agreement import others_than_main
+from mtlkit.training.distributed.join import join_ranks
+from mtlkit.training.distributed.ranks import ALONE, Ranks
 from mtlkit.training.events import Note
+from mtlkit.training.freezing.apply import digest
 from mtlkit.training.loop import DivergedStep
 from mtlkit.training.metrics_log import header
 from mtlkit.training.state_dict import StateDict
@@ -36,7 +44,8 @@ from mtlkit.training.state_dict import StateDict
 
 @dataclass
 class RunSession(Generic[Options]):
-    """A training command that writes to the folder `out`, while holding its lock.
+    """A training command that writes to the folder `out`, while holding its lock. Of several processes, `ranks`, only the first
+    writes and holds the lock.
 
     `point` says where the training resumes; `notes` are messages for the user that have not been shown yet.
     """
@@ -47,6 +56,7 @@ class RunSession(Generic[Options]):
     point: ResumePoint[Options]
     interrupts: Interrupts = field(default_factory=Interrupts)
     notes: list[Note] = field(default_factory=list)
+    ranks: Ranks = ALONE
 
     @property
     def options(self) -> Options:
@@ -67,6 +77,16 @@ class RunSession(Generic[Options]):
     @property
     def resume_command(self) -> str:
         return shlex.join(["mtlkit", self.command, "--resume", str(self.out)])
+
+    def check_inputs(self, model: nn.Module, data: Mapping[str, Any]) -> None:
+        """Raises UsageError, on all ranks, unless all have the same data and the same starting model."""
+        if self.ranks.size > 1:
+            inputs = json.dumps([digest(dict(model.named_parameters())), data, plain(self.options)], default=str)
+            if different := others_than_main(self.ranks, inputs):
+                some = f"{counted(len(different), 'rank')} ({listed(map(str, different))})"
+                raise UsageError(
+                    f"{some} read other data, or another starting model, than rank 0; give all the same files and options"
+                )
 
     def take_notes(self) -> Iterator[Note]:
         """Yields the messages so far, each only once."""
@@ -91,13 +111,14 @@ class RunSession(Generic[Options]):
         if before:
             inputs = inputs.as_recorded(before.inputs, parent)
             before.check_inputs(inputs, self.out)
-        else:
+        elif self.ranks.is_main:
             self.checkpoints.drop()  # of the training that this one replaces, now that all checks have passed
-        typed, machine = command_line(self.command, options), machine_of(compute)
+        typed, machine = command_line(self.command, options), machine_of(compute, self.ranks.size)
         meta = CheckpointMeta(self.command, typed, plain(options), self.point.added, init, machine, inputs)
-        (self.checkpoints.path / DIVERGED).unlink(missing_ok=True)
+        if self.ranks.is_main:
+            (self.checkpoints.path / DIVERGED).unlink(missing_ok=True)
         every = parse_save_every(options.save_every)
-        saver = FolderSaver(self.checkpoints, every, self.interrupts, meta.to_json(), self.resume_command)
+        saver = FolderSaver(self.checkpoints, every, self.interrupts, meta.to_json(), self.resume_command, self.ranks)
         if before and self.point.checkpoint:
             if changes := before.machine_changes(machine):
                 self.notes.append(Note(f"continuing, but not bit-for-bit reproducible: {listed(changes)}", warning=True))
@@ -111,7 +132,11 @@ class RunSession(Generic[Options]):
     def log(self, saver: FolderSaver, texts_of: Callable[[DivergedStep], Mapping[str, Any]]) -> Iterator[TextIO]:
         """Opens the log for appending. Every line is flushed, so that none is lost if the process is killed. If a step diverges,
         the texts of its batch according to `texts_of` are written to a file. Raises DivergedStep; SavingError on a full disk.
+        Only the first of several processes writes.
         """
+        if not self.ranks.is_main:
+            yield StringIO()
+            return
         path = self.checkpoints.log
         try:
             with path.open("a", encoding="utf-8", buffering=1) as log:
@@ -160,9 +185,10 @@ class RunSession(Generic[Options]):
 
 @contextmanager
 def open_session(options: Options, command: str, folder: str) -> Iterator[RunSession[Options]]:
-    """Finds the folder of a training, locks it, and finds the checkpoint to resume from.
+    """Finds the folder of a training, locks it, and finds the checkpoint to resume from. The first of several processes does so
+    for all.
 
-    `folder` is its default name under `--runs`. Raises UsageError, IntegrityError.
+    `folder` is its default name under `--runs`. Raises UsageError, IntegrityError, LostRankError.
     """
     parse_save_every(options.save_every)
     if options.extend and options.resume is None:
@@ -170,6 +196,42 @@ def open_session(options: Options, command: str, folder: str) -> Iterator[RunSes
     out = expand(options.resume) if options.resume else options.out or options.runs / folder
     if options.resume and options.out not in (None, out):
         raise UsageError(f"--resume {out} continues in that folder, and --out names {options.out}; remove one of them")
+    with joined(options, f"mtlkit {command} --resume {out}") as ranks, _opened(options, command, out, ranks) as session:
+        check_batches(session, ranks.size)
+        session.interrupts.patient = ranks.size > 1
+        if session.point.checkpoint:
+            way = f"the checkpoint of step {session.point.checkpoint.step} is kept; resume with: {session.resume_command}"
+            session.interrupts.message = f"stopped before the first step; {way}"
+        with nullcontext() if session.finished else session.interrupts:
+            yield session
+
+
+@contextmanager
+def joined(options: Options, resume_command: str) -> Iterator[Ranks]:
+    """The processes of this training. Raises LostRankError, with how to resume, when one of them is gone."""
+    ranks = join_ranks(options.device)
+    try:
+        yield ranks
+    except LostRankError as error:
+        ranks.abandon()
+        raise LostRankError(f"{error}; resume from the last checkpoint, if there is one, with: {resume_command}") from None
+    except BaseException:
+        ranks.abandon()
+        raise
+    ranks.leave()
+
+
+@contextmanager
+def _opened(options: Options, command: str, out: Path, ranks: Ranks) -> Iterator[RunSession[Options]]:
+    with _located(options, command, out, ranks.size) if ranks.is_main else nullcontext() as located:
+        point = ranks.from_main(located)
+        assert point is not None
+        yield RunSession(command, out, CheckpointManager(out), point, notes=list(point.notes), ranks=ranks)
+
+
+@contextmanager
+def _located(options: Options, command: str, out: Path, processes: int) -> Iterator[ResumePoint[Options]]:
+    """The point at which the training resumes, or starts. Its folder is locked meanwhile."""
     if options.resume:
         options = load_options(options, command, out)
     resumes = options.resume is not None
@@ -182,10 +244,19 @@ def open_session(options: Options, command: str, folder: str) -> Iterator[RunSes
         point = ResumePoint(options)
         if resumes:
             point = find_resume_point(options, command, checkpoints, replaces=options.overwrite and begun)
-        point = replace(point, options=resolved(point.options))
-        session = RunSession(command, out, checkpoints, point, notes=list(point.notes))
-        if point.checkpoint:
-            way = f"the checkpoint of step {point.checkpoint.step} is kept; resume with: {session.resume_command}"
-            session.interrupts.message = f"stopped before the first step; {way}"
-        with nullcontext() if point.finished else session.interrupts:
-            yield session
+        yield replace(point, options=resolved(point.options, processes))
+
+
+def check_batches(session: RunSession[Any], processes: int) -> None:
+    """Raises UsageError if a step has fewer batches than there are processes; only a note if a resumed training says so."""
+    batches = session.options.batches_per_step
+    if processes == 1:
+        return
+    if batches < processes:
+        text = f"--accumulate {batches} gives a step {counted(batches, 'batch', 'batches')}, and there are {processes} processes"
+        if session.point.checkpoint is None and session.finished is None:
+            raise UsageError(f"{text}; use a multiple of {processes}, or omit it")
+        session.notes.append(Note(f"{text}: some have nothing to do", warning=True))
+    else:
+        each = f"{counted(batches, 'batch', 'batches')} per step in {processes} processes"
+        session.notes.append(Note(f"{each}; the same as --accumulate {batches} in one"))

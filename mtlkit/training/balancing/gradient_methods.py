@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.balancing.gram_weighting import GradientWeighting
 from mtlkit.training.balancing.loss_weighting import LossWeighting, State, Weights, add_up
+from mtlkit.training.distributed.ranks import Ranks
 from mtlkit.training.losses import Losses, of_tasks
 
 
@@ -101,6 +102,16 @@ class ParameterGradients(GradientLossWeighting):
             gradient = flattened(shared, gradients[: len(shared)])
             self._gradients[name] = self._gradients[name] + gradient if name in self._gradients else gradient
         add_up([shares[name] * loss for name, loss in losses.items() if name not in tasks])
+
+    def combine(self, ranks: Ranks) -> None:
+        super().combine(ranks)
+        shared = self.shared()
+        names = dict.fromkeys(name for own in ranks.agreed(list(self._gradients)) for name in own)
+        for name in names:
+            if name not in self._gradients:  # this rank had no batch of the task
+                self._gradients[name] = flattened(shared, [None] * len(shared))
+        self._gradients = {name: self._gradients[name] for name in names}
+        ranks.sum(list(self._gradients.values()))
 
     def settle(self) -> Weights:
         if not self._gradients:

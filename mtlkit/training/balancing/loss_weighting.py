@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from mtlkit.training.losses import mean_of, of_tasks
+from mtlkit.training.distributed.ranks import Ranks
+from mtlkit.training.losses import mean_of, numbers, of_tasks
 
 Weights = Mapping[str, float | Tensor]
 State = dict[str, Any]  # plain JSON
@@ -60,6 +61,10 @@ class LossWeighting:
         weights = self.weights(of_tasks(losses))
         add_up([weights.get(name, 1.0) * shares[name] * loss for name, loss in losses.items()])
         self._applied.append(weights)
+
+    def combine(self, ranks: Ranks) -> None:
+        """In several processes, called before `settle`: gets what the others know of the step."""
+        self._applied = [dict(weights) for weights in ranks.in_order(numbers(self._applied))]
 
     def settle(self) -> Weights:
         """Completes the gradient of a step. Returns the weight of each of its tasks, averaged over micro-batches."""

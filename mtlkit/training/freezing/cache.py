@@ -23,12 +23,14 @@ from mtlkit.data.batching import cut_by_tokens
 from mtlkit.data.encoded import Encoded, EncodedWords
 from mtlkit.errors import UsageError
 from mtlkit.inference.compute import Compute
-from mtlkit.inference.encoding import encode_all, encode_hidden_states, vector_width
+from mtlkit.inference.encoding import vector_width
 from mtlkit.inference.engines.base import Array
 from mtlkit.inference.engines.fast import SupportsEncode, fastest
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.weight_names import SECOND_TYPE, part_of
 from mtlkit.runs.store import FEATURES, RowStream, Stored, StoreEntry, entry_in, has_shape
+from mtlkit.training.distributed.encoding import encode_hidden_states_shared, encode_shared
+from mtlkit.training.distributed.ranks import ALONE, Ranks
 from mtlkit.training.freezing.apply import digest
 from mtlkit.training.freezing.features import DiskStore, FeatureStore, MemoryStore, TokenStore
 from mtlkit.training.freezing.rules import prefix_of
@@ -58,28 +60,41 @@ class FeatureCache:
 
 
 def cache_vectors(
-    model: MultiTaskModel, encoded: Mapping[str, Encoded], compute: Compute, folder: Path | None, limit: int
+    model: MultiTaskModel,
+    encoded: Mapping[str, Encoded],
+    compute: Compute,
+    folder: Path | None,
+    limit: int,
+    *,
+    ranks: Ranks = ALONE,
 ) -> FeatureCache:
     """Caches the vectors of each task's texts, for `CachedVectors` with a completely frozen backbone.
 
     The smallest tasks are cached in memory, up to `limit` bytes in total, the others in files in `folder` (None: all in memory).
-    Sets the model to eval mode. Raises UsageError if a file cannot be written.
+    Several processes, `ranks`, encode a part each. Sets the model to eval mode. Raises UsageError if a file cannot be written.
     """
-    return _fill(_FrozenLayers(model, compute, None), encoded, folder, limit)
+    return _fill(_FrozenLayers(model, compute, None, ranks), encoded, folder, limit)
 
 
 def cache_hidden_states(
-    model: MultiTaskModel, encoded: Mapping[str, Encoded], compute: Compute, folder: Path | None, limit: int, depth: int
+    model: MultiTaskModel,
+    encoded: Mapping[str, Encoded],
+    compute: Compute,
+    folder: Path | None,
+    limit: int,
+    depth: int,
+    *,
+    ranks: Ranks = ALONE,
 ) -> FeatureCache:
     """Like `cache_vectors`, but caches the hidden states of all tokens at the input of block `depth`, for `UpperBackbone`."""
-    return _fill(_FrozenLayers(model, compute, depth), encoded, folder, limit)
+    return _fill(_FrozenLayers(model, compute, depth, ranks), encoded, folder, limit)
 
 
 class _FrozenLayers:
     """The part of a backbone that never trains: all of it, or (with `depth`) everything below that block."""
 
-    def __init__(self, model: MultiTaskModel, compute: Compute, depth: int | None) -> None:
-        self.model, self.compute, self.depth = model.eval(), compute, depth
+    def __init__(self, model: MultiTaskModel, compute: Compute, depth: int | None, ranks: Ranks = ALONE) -> None:
+        self.model, self.compute, self.depth, self.ranks = model.eval(), compute, depth, ranks
 
     @cached_property
     def fast(self) -> SupportsEncode:
@@ -91,17 +106,31 @@ class _FrozenLayers:
             return encoded.vectors, vector_width(self.model, encoded)
         return len(encoded.ids), self.model.architecture.dim
 
-    def encode(self, encoded: Encoded) -> Tensor:
+    def encode(self, encoded: Encoded, ranks: Ranks = ALONE) -> Tensor:
         """The outputs: vectors, (N, V), or hidden states, (T, D)."""
         if self.depth is None:
-            return encode_all(self.fast, encoded, self.compute)
-        return encode_hidden_states(self.fast, encoded, self.compute, self.depth)
+            return encode_shared(self.fast, encoded, self.compute, ranks)
+        return encode_hidden_states_shared(self.fast, encoded, self.compute, self.depth, ranks)
 
-    def parts(self, encoded: Encoded) -> Iterator[Array]:
+    def parts(self, encoded: Encoded, ranks: Ranks = ALONE) -> Iterator[Array]:
         """The outputs in chunks of about PART_BYTES."""
         sizes = np.ones(len(encoded), np.int64) if self.depth is None else encoded.lengths
         for rows in cut_by_tokens(np.arange(len(encoded)), sizes, PART_BYTES // (4 * self.shape(encoded)[1])):
-            yield self.encode(encoded.between(int(rows[0]), int(rows[-1]) + 1)).cpu().numpy()
+            yield self.encode(encoded.between(int(rows[0]), int(rows[-1]) + 1), ranks).cpu().numpy()
+
+    def stored(self, entry: StoreEntry, encoded: Encoded) -> Stored:
+        """The outputs in an entry of the store. If it is missing, all ranks compute them and the first writes them."""
+        shape = self.shape(encoded)
+        if self.ranks.size > 1 and self.ranks.from_main(not entry.path.exists()):
+            shared = partial(self.parts, encoded, self.ranks)
+            if self.ranks.is_main:
+                stored = stored_rows(entry, shape, shared)
+                self.ranks.agreed(None)
+                return stored
+            for _ in shared():
+                pass
+            self.ranks.agreed(None)
+        return stored_rows(entry, shape, partial(self.parts, encoded))  # alone where ranks do not see the same files
 
     @cached_property
     def identity(self) -> str:
@@ -150,10 +179,10 @@ def _fill(frozen: _FrozenLayers, encoded: Mapping[str, Encoded], folder: Path | 
         texts = encoded[name]
         if folder is None or sizes[name] <= free:
             free -= sizes[name]
-            store: FeatureStore = MemoryStore(frozen.encode(texts))
+            store: FeatureStore = MemoryStore(frozen.encode(texts, frozen.ranks))
         else:
             entry = entry_in(folder / FEATURES, FEATURES, frozen.key(texts))
-            stored = stored_rows(entry, frozen.shape(texts), partial(frozen.parts, texts))
+            stored = frozen.stored(entry, texts)
             store = DiskStore(stored.arrays["rows"], frozen.compute.device)
             files.append(entry.path)
             reused += stored.reused * len(texts)

@@ -26,22 +26,22 @@ def lengthened(mix: TaskMixture, plan: TrainPlan) -> TaskMixture:
     steps = plan.epoch_steps
     if steps is None:
         repeats = passes(pieces, options) if plan.stop is None else plan.stop.passes
-        steps = ceil(pieces * repeats / options.accumulate)
-    if steps == ceil(pieces / options.accumulate):
+        steps = ceil(pieces * repeats / options.batches_per_step)
+    if steps == ceil(pieces / options.batches_per_step):
         return mix
-    return replace(mix, epoch_by=EpochLength("steps", steps, options.accumulate))
+    return replace(mix, epoch_by=EpochLength("steps", steps, options.batches_per_step))
 
 
 def passes(pieces: int, options: Options) -> int:
     """How many times an epoch of so many micro-batches is repeated within an epoch."""
-    if ceil(pieces / options.accumulate) * options.epochs >= least_steps(options):
+    if ceil(pieces / options.batches_per_step) * options.epochs >= least_steps(options):
         return 1
-    return ceil(least_steps(options) * options.accumulate / (options.epochs * pieces))
+    return ceil(least_steps(options) * options.batches_per_step / (options.epochs * pieces))
 
 
 def lengthening(mix: TaskMixture, longer: TaskMixture, options: Options) -> EpochsLengthened | None:
     """The event about longer epochs; None if they are as usual."""
     if longer is mix:
         return None
-    planned, steps = (options.epochs * ceil(one.steps / options.accumulate) for one in (mix, longer))
+    planned, steps = (options.epochs * ceil(one.steps / options.batches_per_step) for one in (mix, longer))
     return EpochsLengthened(options.epochs, planned, passes(mix.steps, options), steps)

@@ -51,7 +51,8 @@ def choose_solver(plan: TrainPlan, data: TrainData) -> SolverChoice:
 def unused_options(plan: TrainPlan) -> list[str]:
     """The options that were given and that L-BFGS does not use."""
     usual = type(plan.options)()
-    changed = [name for name in UNUSED if getattr(plan.options, name) != getattr(usual, name)]
+    unset = {**usual.derived_defaults, "accumulate": plan.ranks.size}
+    changed = [name for name in UNUSED if getattr(plan.options, name) not in (getattr(usual, name), unset.get(name))]
     return [f"--{name.replace('_', '-')}" for name in changed]
 
 

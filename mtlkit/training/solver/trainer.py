@@ -89,7 +89,7 @@ class HeadSolver:
         if features.cached:
             yield features.cached
         self.log = MetricsLog(log)
-        self.evaluator = Evaluator(self.model, self.roles.all, self.plan.compute, frozen=True)
+        self.evaluator = Evaluator(self.model, self.roles.all, self.plan.compute, frozen=True, ranks=self.plan.ranks)
         start_model = None
         if self.data.probe is not None:
             start_model = StartModel(self.model, self._compared(), self.data.probe, self.evaluator, self.data.old_rows)

@@ -18,11 +18,12 @@ from mtlkit.evaluation.metric_names import all_metrics
 from mtlkit.evaluation.metrics import Array
 from mtlkit.evaluation.task_metrics import hits_of
 from mtlkit.inference.compute import Compute
-from mtlkit.inference.encoding import encode_all
 from mtlkit.inference.engines.fast import SupportsEncode, fastest
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.progress import counting
 from mtlkit.runs.record import NOT_MEASURED
+from mtlkit.training.distributed.encoding import encode_shared
+from mtlkit.training.distributed.ranks import ALONE, Ranks
 from mtlkit.training.events import TaskState
 from mtlkit.training.head_incidents import RowsJudged
 from mtlkit.training.objectives.base import HeadObjective, Objective, all_inputs
@@ -35,7 +36,15 @@ class Evaluator:
     Vectors of validation texts are cached until `moved` reports that weights have changed; those of a `frozen` backbone are kept.
     """
 
-    def __init__(self, model: MultiTaskModel, objectives: Mapping[str, Objective], compute: Compute, frozen: bool) -> None:
+    def __init__(
+        self,
+        model: MultiTaskModel,
+        objectives: Mapping[str, Objective],
+        compute: Compute,
+        frozen: bool,
+        ranks: Ranks = ALONE,
+    ) -> None:
+        self.ranks = ranks
         self.model, self.objectives, self.compute, self.frozen = model, objectives, compute, frozen
         self._vectors: dict[str, Tensor] = {}
         shared = shared_texts({name: objective.validation for name, objective in objectives.items()})
@@ -53,7 +62,7 @@ class Evaluator:
         own = task if task is not None and task in self.model.adapters else None
         if own not in self._fast:
             self._fast[own] = fastest(self.model, self.compute, own, self._fast.get(None))
-        return encode_all(self._fast[own], encoded, self.compute)
+        return encode_shared(self._fast[own], encoded, self.compute, self.ranks)
 
     def vectors(self, name: str) -> Tensor:
         """What an objective reads for its validation examples: the vectors of their texts, or what a head combines them to. Texts
@@ -75,7 +84,8 @@ class Evaluator:
         validation rows are None. Raises DivergedError if a value is not finite.
         """
         self.model.eval()
-        return {name: self._metrics(name) for name in (self.objectives if names is None else names)}
+        # one evaluation decides for all ranks
+        return self.ranks.from_main({name: self._metrics(name) for name in (self.objectives if names is None else names)})
 
     def _metrics(self, name: str) -> dict[str, Any]:
         objective = self.objectives[name]

@@ -68,7 +68,7 @@ def baselines_of(run: ComparedRun, seed: int) -> list[BaselineRun]:
     arms = [] if seed == run.options.seed else [together]
     for name in names:
         batches = sum(mix.planned(epoch)[name] for epoch in range(options.epochs)) / options.epochs
-        accumulate = max(1, round(options.accumulate * batches / mix.steps))
+        accumulate = max(1, round(options.batches_per_step * batches / mix.steps))
         length = EpochLength("steps", max(1, round(batches / accumulate)), accumulate)
         alone = replace(
             options,

@@ -31,12 +31,16 @@ from mtlkit.recipes.training.planning.continual import check_continual, parse_re
 from mtlkit.recipes.training.planning.few_shot import check_few_shot
 from mtlkit.recipes.training.planning.held_out import check_refit
 from mtlkit.training.balancing.registry import check_balance
+from mtlkit.training.distributed.ranks import ALONE, Ranks
 from mtlkit.training.freezing.apply import prefix_depth
 from mtlkit.training.freezing.check import check_freeze
 from mtlkit.training.freezing.parse import parse_freeze
 from mtlkit.training.objectives.router import check_router
 from mtlkit.training.plan import Options, TrainPlan
 from mtlkit.training.solver.choice import check_solver
+
+# methods whose weights for a batch depend on those for the batch before: by random numbers, or by the last solution
+SERIAL = {"torchjd:pcgrad", "torchjd:nashmtl"}
 
 
 @dataclass(frozen=True)
@@ -52,9 +56,9 @@ class CommandSpec:
     following: str
 
 
-def make_plan(options: Options, spec: CommandSpec, init: str | None) -> TrainPlan:
+def make_plan(options: Options, spec: CommandSpec, init: str | None, ranks: Ranks = ALONE) -> TrainPlan:
     """Validates all options and parses those with a grammar. `init` is the name of the starting model, from `--init` or a
-    checkpoint (None: the default). Raises UsageError, IntegrityError.
+    checkpoint (None: the default), and `ranks` are the processes that train. Raises UsageError, IntegrityError.
     """
     options.cap_rows()
     parse_head(options.head)
@@ -89,13 +93,15 @@ def make_plan(options: Options, spec: CommandSpec, init: str | None) -> TrainPla
         freezing=freezing,
         start=start,
         schedule=parse_schedule(options.schedule),
-        epoch_by=replace(parse_epoch_length(options.epoch_by), accumulate=options.accumulate),
+        epoch_by=replace(parse_epoch_length(options.epoch_by), accumulate=options.batches_per_step),
         balance=parse_balance(options.balance, [*trained, *rehearsed]),
         watched=watched,
         rehearsed=rehearsed,
         guards=guards,
         adapter=adapter,
+        ranks=ranks,
     )
+    check_shared(plan)
     check_continual(plan, known)
     _check_output(plan, options.out or options.runs / spec.folder)
     if options.cache_prefix:
@@ -117,6 +123,16 @@ def make_plan(options: Options, spec: CommandSpec, init: str | None) -> TrainPla
     if isinstance(options, TrainMtlOptions):
         check_baselines(plan, options.out or options.runs / spec.folder, trained)
     return plan
+
+
+def check_shared(plan: TrainPlan) -> None:
+    """Raises UsageError for options that several processes cannot share."""
+    on_vectors = plan.options.balance_on == "vectors"
+    if plan.ranks.size > 1 and on_vectors and plan.balance.name in SERIAL:
+        raise UsageError(
+            f"--balance {plan.balance.name} on vectors weighs batch after batch, and {plan.ranks.size} processes compute them at "
+            "once; use --balance-on parameters, or another method"
+        )
 
 
 def check_mixture(plan: TrainPlan, trained: Sequence[str]) -> None:

@@ -99,7 +99,7 @@ class CheckpointMeta:
 
     def machine_changes(self, now: Mapping[str, Any]) -> list[str]:
         """The properties of the machine that differ, as text."""
-        before = self.machine
+        before = {"processes": 1, **self.machine}  # earlier versions trained in one
         return [f"{name} {value} (was {before.get(name)})" for name, value in now.items() if before.get(name) != value]
 
 
@@ -107,8 +107,8 @@ def _is_model(path: str, digest: str | None) -> bool:
     return digest is not None and Path(path).is_dir() and is_digest_of(Path(path), digest)
 
 
-def machine_of(compute: Compute) -> dict[str, Any]:
-    """Everything about the machine that can change the last bit of a result."""
+def machine_of(compute: Compute, processes: int = 1) -> dict[str, Any]:
+    """Everything about the machine that can change the last bit of a result. `processes` train together."""
     device = torch.cuda.get_device_name(compute.device) if compute.device.type == "cuda" else compute.device.type
     return {
         "mtlkit": version("mtlkit"),
@@ -116,5 +116,6 @@ def machine_of(compute: Compute) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "device": device,
         "precision": compute.precision,
+        "processes": processes,
         "instructions": torch.backends.cpu.get_cpu_capability(),
     }

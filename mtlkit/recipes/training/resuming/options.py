@@ -16,8 +16,8 @@ from mtlkit.runs.checkpoints import CheckpointManager
 from mtlkit.runs.record import RECORD, RunRecord, read_record
 from mtlkit.training.state_dict import is_complete
 
-# options that are recorded with the default of their objective, so that None is whatever was recorded
-DERIVED = ("batch_size", "epochs", "learning_rate")
+# options whose default depends on others or on the number of processes; it is recorded, so that None is whatever was recorded
+DERIVED = ("accumulate", "batch_size", "epochs", "learning_rate")
 
 Options = TypeVar("Options", bound=TrainingOptions)
 
@@ -131,9 +131,10 @@ def merge_options(options: Options, command: str, saved: SavedOptions, out: Path
     return replace(options, extend=None, **{**recorded, "epochs": epochs})
 
 
-def resolved(options: Options) -> Options:
-    """The options with the defaults that depend on other options in place of None."""
-    unset = {name: value for name, value in options.derived_defaults.items() if getattr(options, name) is None}
+def resolved(options: Options, processes: int = 1) -> Options:
+    """The options with the defaults that depend on other options, or on the number of processes, in place of None."""
+    defaults = {**options.derived_defaults, "accumulate": processes}
+    unset = {name: value for name, value in defaults.items() if getattr(options, name) is None}
     return replace(options, **unset)
 
 

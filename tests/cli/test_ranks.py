@@ -1,0 +1,100 @@
+"""Trainings in two processes: the weights of accumulation, and what happens when one of them dies or is asked to stop."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+from forks import Forks
+from killing import lines_of, states
+from rank_runs import ended, start_ranks
+
+from mtlkit.errors import LostRankError
+from mtlkit.runs.record import LOG, file_digest
+
+SMALL = (
+    "--init",
+    "scratch",
+    "--layers",
+    1,
+    "--dim",
+    16,
+    "--heads",
+    2,
+    "--vocab-size",
+    300,
+    "--batch-tokens",
+    128,
+    "--min-steps",
+    0,
+)
+
+
+@pytest.fixture(scope="module")
+def command(data: Path) -> tuple[object, ...]:
+    """Two tasks with dropout: a task alone in some micro-batches, and a last step with a micro-batch for rank 0 only."""
+    tasks = ("--task", f"kind={data / 'kind'}", "--task", f"state={data / 'state'}")
+    return ("train-mtl", *tasks, *SMALL, "--schedule", "proportional", "--epochs", 3, "--save-every", 2, "--keep-state")
+
+
+@pytest.fixture(scope="module")
+def shared(forks: Forks, command: tuple[object, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run of two processes that nothing disturbs."""
+    out = tmp_path_factory.mktemp("ranks") / "shared"
+    first, second = ranks = start_ranks(forks, 2, *command, "--out", out)
+    assert ended(ranks) == [0, 0], (first.err, second.err)
+    assert (second.out, second.err) == ("", "")
+    assert "the same as --accumulate 2 in one" in first.err
+    return out
+
+
+def steps_of(run: Path) -> list[dict[str, object]]:
+    """The logged steps, without what a clock measures."""
+    records = map(json.loads, (run / LOG).read_text(encoding="utf-8").splitlines())
+    kept = ("step", "losses", "gradient_norm", "learning_rate", "tokens")
+    return [{name: record[name] for name in kept} for record in records if record["type"] == "step"]
+
+
+def test_two_ranks_give_the_weights_of_accumulation(
+    forks: Forks, command: tuple[object, ...], shared: Path, tmp_path: Path
+) -> None:
+    alone = forks.start(*command, "--accumulate", 2, "--out", tmp_path / "alone")
+    assert alone.wait() == 0, alone.err
+    assert steps_of(shared) == steps_of(tmp_path / "alone")
+    assert file_digest(shared / "model.safetensors") == file_digest(tmp_path / "alone" / "model.safetensors")
+
+
+def test_a_killed_rank_ends_the_other_and_resuming_is_exact(
+    forks: Forks, command: tuple[object, ...], shared: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "killed"
+    first, second = start_ranks(forks, 2, *command, "--out", out)
+    assert second.until(lambda: lines_of(out) > 4), second.err
+    second.kill(signal.SIGKILL)
+    assert first.wait() == LostRankError.exit_code
+    assert "another process of the training was lost" in first.err
+    assert f"--resume {out}" in first.err
+    ranks = start_ranks(forks, 2, *command, "--out", out, "--resume")
+    assert ended(ranks) == [0, 0], ranks[0].err
+    assert "not bit-for-bit" not in ranks[0].err
+    assert steps_of(out) == steps_of(shared)
+    assert file_digest(out / "model.safetensors") == file_digest(shared / "model.safetensors")
+
+
+def test_a_stopped_rank_saves_once_and_another_number_of_ranks_resumes(
+    forks: Forks, command: tuple[object, ...], shared: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "stopped"
+    first, second = ranks = start_ranks(forks, 2, *command, "--save-every", 1000, "--out", out)
+    assert second.until(lambda: lines_of(out) > 3), second.err
+    second.kill(signal.SIGTERM)
+    assert ended(ranks) == [128 + signal.SIGTERM] * 2
+    assert len(states(out)) == 1
+    assert first.err.count("saved after step") == 1
+    assert second.err == ""
+    alone = forks.start("train-mtl", "--resume", out)
+    assert alone.wait() == 0, alone.err
+    assert "not bit-for-bit reproducible: processes 1 (was 2)" in alone.err
+    assert [step["tokens"] for step in steps_of(out)] == [step["tokens"] for step in steps_of(shared)]
