@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+from contextlib import suppress
 from typing import NoReturn
+
+from mtlkit import __version__
 
 INTERRUPTED = 130
 WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")  # what a user may set to say how OpenMP's threads wait
@@ -14,6 +18,10 @@ def main() -> NoReturn:
     """Runs the command line. During imports, Ctrl-C ends the process at once; an interrupted import would print a long
     traceback."""
     wait_idly()
+    if sys.argv[1:] == ["--version"]:  # without the half second that the commands take to import
+        with suppress(OSError):  # nobody reads it
+            os.write(1, f"mtlkit {__version__}\n".encode())
+        sys.exit()
     before = signal.getsignal(signal.SIGINT)
     if before is signal.default_int_handler:  # ignored under nohup
         signal.signal(signal.SIGINT, lambda *_: _leave())

@@ -15,7 +15,6 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from mtlkit import __version__
 from mtlkit.cli import (
     check_data,
     curves,
@@ -36,6 +35,7 @@ from mtlkit.cli.options.arguments import with_values
 from mtlkit.cli.options.command import Command, drawn, shown
 from mtlkit.cli.options.completion import VARIABLE, in_bash
 from mtlkit.cli.options.help import Entry, Page
+from mtlkit.cli.version import show_version
 from mtlkit.errors import DataError, MtlkitError, StoppedError, UsageError, shorten
 
 INTERRUPTED, TERMINATED = 130, 143
@@ -72,7 +72,7 @@ EXAMPLES = (
 )
 OWN = (
     Entry("-h, --help", "Show this help; with a command, show its options.", "Help"),
-    Entry("--version", "Show the version.", "Help"),
+    Entry("--version", "Show the version; with -v, all that a bug report should say about the installation.", "Help"),
     Entry("--install-completion", "Install completion for the current shell.", "Help"),
     Entry("--show-completion", "Show the completion script, to install it by hand.", "Help"),
 )
@@ -91,17 +91,17 @@ for panel, commands in PANELS_OF.items():
         command.register(app, panel)
 
 
-def show_version(value: bool) -> None:
-    if value:
-        print(f"mtlkit {__version__}")
-        raise typer.Exit
-
-
 @app.callback()
 def root(
     context: typer.Context,
-    _version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="With --version: describe the installation.")] = False,
 ) -> None:
+    if version:
+        show_version(verbose)
+        raise typer.Exit
+    if verbose:
+        raise UsageError("-v needs --version here; --verbose of a command follows its name, as in: mtlkit train-mtl --verbose")
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 

@@ -1,9 +1,11 @@
-"""Expands `~` and environment variables in paths, and rejects invalid paths."""
+"""Expands `~` and environment variables in paths, and rejects invalid paths; the folder of the user's caches."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+
+import platformdirs
 
 from mtlkit.errors import UsageError, shorten
 
@@ -27,6 +29,11 @@ def expand(text: str | os.PathLike[str]) -> Path:
     except RuntimeError:
         user = Path(expanded).parts[0]
         raise UsageError(f"{shorten(literal)}: no home folder is known for '{shorten(user)}'; give the full path") from None
+
+
+def cache_folder() -> Path:
+    """The user's cache folder: $MTLKIT_CACHE, or the platform's default."""
+    return Path(os.environ.get("MTLKIT_CACHE") or platformdirs.user_cache_path("mtlkit"))
 
 
 def _check(text: str) -> None:

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mtlkit.config.commands.run_commands import InfoOptions
+from mtlkit.config.paths import cache_folder
 from mtlkit.data.resumable_output import files_of
 from mtlkit.errors import UsageError
 from mtlkit.report.caches import CacheFacts, CacheReport
 from mtlkit.runs import atomic as disk
 from mtlkit.runs import file_locks
 from mtlkit.runs.lock import locked
-from mtlkit.runs.store import BASELINES, CACHE, FEATURES, USER_CACHE_KINDS, cache_folder
+from mtlkit.runs.store import BASELINES, CACHE, FEATURES, USER_CACHE_KINDS
 
 PARTS = re.compile(r"\.(.+)\.parts")
 STORED = r"[0-9a-f]{32}(-\d+)?\.safetensors"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from mtlkit.config.commands.run_commands import InfoOptions
 from mtlkit.errors import IntegrityError, MtlkitError, UsageError
 from mtlkit.inference.find_model import HUB_ID, MINI, ModelRef, find_model, folder_not_found
 from mtlkit.model.description import ModelDescription, is_adapter, is_foreign, read_checkpoint
+from mtlkit.recipes.installation.packages import installed_version
 from mtlkit.recipes.run_info.files import any_record, check_files, foreign_parts, other_files, record_name, run_parts, titled
 from mtlkit.recipes.run_info.lineage import lineage
 from mtlkit.report.run_facts import PartSize, RunFacts
@@ -120,8 +120,5 @@ def installed(record: RunRecord) -> dict[str, str | None]:
     versions: dict[str, str | None] = {"python": platform.python_version()}
     for package in dict.fromkeys([*PACKAGES, *record.versions]):
         if package != "python":
-            try:
-                versions[package] = version(package)
-            except (PackageNotFoundError, ValueError):  # not a valid package name
-                versions[package] = None
+            versions[package] = installed_version(package)
     return versions

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-import platformdirs
 
+from mtlkit.config.paths import cache_folder
 from mtlkit.errors import IntegrityError
 from mtlkit.runs import atomic as disk
 from mtlkit.runs.store_format import (
@@ -58,11 +58,6 @@ class RowStream:
     blocks: Iterable[Array]
 
     dtype = np.dtype(np.float32)
-
-
-def cache_folder() -> Path:
-    """The user's cache folder: $MTLKIT_CACHE, or the platform's default."""
-    return Path(os.environ.get("MTLKIT_CACHE") or platformdirs.user_cache_path("mtlkit"))
 
 
 def cache_key(*parts: str) -> str:

@@ -64,7 +64,24 @@ def test_version(typed: Typed) -> None:
     assert typed("--version").out == f"mtlkit {__version__}\n"
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["train-mtl", "--help"], ["train-mtl", "--freze", "none"]])
+def test_version_with_the_installation_for_bug_reports(typed: Typed) -> None:
+    answer = typed("--version", "-v")
+    assert (answer.code, answer.err) == (0, "")
+    titles = [line.split()[0] for line in answer.out.splitlines()]
+    assert titles[:6] == ["mtlkit", "python", "system", "cpu", "gpu", "packages"]
+    assert {"cache", "settings"} < set(titles)
+    assert typed("-v", "--version").out == answer.out
+
+
+def test_verbose_alone_is_refused_with_where_it_goes(typed: Typed) -> None:
+    answer = typed("-v", "info")
+    assert (answer.code, answer.out) == (2, "")
+    assert "--version" in answer.err
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version", "-v"], ["train-mtl", "--help"], ["train-mtl", "--freze", "none"]]
+)
 def test_help_and_wrong_options_load_nothing_heavy(arguments: list[str]) -> None:
     code = (
         "import sys, json\n"
@@ -75,7 +92,7 @@ def test_help_and_wrong_options_load_nothing_heavy(arguments: list[str]) -> None
     )
     process = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60, check=True)
     status, modules = json.loads(process.stdout.splitlines()[-1])
-    assert status == (0 if "--help" in arguments else 2)
+    assert status == (2 if "--freze" in arguments else 0)
     assert "typer" in modules
     heavy = {"torch", "datasets", "numpy", "tokenizers", "safetensors", "pyarrow", "scipy", "sklearn", "plotext", "matplotlib"}
     assert not heavy & set(modules)

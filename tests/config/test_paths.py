@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mtlkit.config.paths import expand
+from mtlkit.config.paths import cache_folder, expand
 from mtlkit.errors import UsageError
 
 
@@ -43,3 +43,11 @@ def test_what_cannot_be_a_path_is_refused(text: str, words: str) -> None:
     with pytest.raises(UsageError, match=words) as caught:
         expand(text)
     assert len(str(caught.value)) < 200
+
+
+def test_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MTLKIT_CACHE", str(tmp_path))
+    assert cache_folder() == tmp_path
+    monkeypatch.delenv("MTLKIT_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder().name == "mtlkit"

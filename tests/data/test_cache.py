@@ -16,7 +16,7 @@ from mtlkit.config.architecture import Encoding
 from mtlkit.data.cache import encode_cached, fingerprint
 from mtlkit.data.encoded import Encoded
 from mtlkit.data.tokenization.tokenizer import TextEncoder, train_tokenizer
-from mtlkit.runs.store import TOKENS, StoreEntry, cache_folder
+from mtlkit.runs.store import TOKENS, StoreEntry
 
 TEXTS = ["The otter sleeps near the barn.", "", "café <eos>", "A saw lies broken on the floor. " * 20]
 
@@ -171,14 +171,6 @@ def test_folder_in_the_place_of_a_cache_file_is_no_error(folder: Path, encoder: 
     path.mkdir()
     assert same(encode_cached(TEXTS, encoder), fresh)
     assert [entry.name for entry in folder.iterdir()] == [path.name]
-
-
-def test_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("MTLKIT_CACHE", str(tmp_path))
-    assert cache_folder() == tmp_path
-    monkeypatch.delenv("MTLKIT_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_folder().name == "mtlkit"
 
 
 def test_same_texts_under_another_length_are_not_mixed_up(folder: Path, text_encoder: TextEncoder) -> None:

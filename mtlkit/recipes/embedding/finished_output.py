@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from mtlkit.config.from_json import parse_object
+from mtlkit.config.paths import cache_folder
 from mtlkit.config.small_files import read_file
 from mtlkit.errors import UsageError
 from mtlkit.runs import atomic as disk
-from mtlkit.runs.store import cache_folder
 
 ADVICE = "replace it with --overwrite, or choose another file"
 
