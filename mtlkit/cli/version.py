@@ -12,7 +12,7 @@ def show_version(verbose: bool) -> None:
         return
     from mtlkit.recipes.installation.environment import environment
 
-    rows = environment()
+    rows = environment(__version__)
     width = max(len(title) for title, _ in rows)
     for title, line in rows:
         print(f"{title:<{width}}  {line}")

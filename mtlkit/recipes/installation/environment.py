@@ -11,7 +11,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import mtlkit
 from mtlkit.config.paths import cache_folder
 from mtlkit.errors import shorten
 from mtlkit.recipes.installation.machine import cpu_line, gpu_line, python_line
@@ -24,14 +23,15 @@ SETTINGS = (
     *("CUDA_VISIBLE_DEVICES", "PYTORCH_ENABLE_MPS_FALLBACK", "PYTHONUTF8", "LANG", "LC_ALL", "NO_COLOR", "TERM"),
     *("RANK", "WORLD_SIZE", "LOCAL_RANK"),
 )
-LONGEST_VALUE = 200
+PACKAGE = Path(__file__).parents[2]
+LONGEST_LINE = 2000
 
 
-def environment() -> list[tuple[str, str]]:
-    """Titles and lines, in order. Names of users are left out of paths."""
+def environment(version: str) -> list[tuple[str, str]]:
+    """Titles and lines about the installation of a version, in order. Names of users are left out of paths."""
     needed = needed_packages()
     rows = [
-        ("mtlkit", f"{mtlkit.__version__} in {Path(mtlkit.__file__).parent}"),
+        ("mtlkit", f"{version} in {PACKAGE}"),
         ("python", f"{python_line()}, {sys.executable}"),
         ("system", platform.platform()),
         ("cpu", cpu_line()),
@@ -41,7 +41,7 @@ def environment() -> list[tuple[str, str]]:
         ("cache", str(cache_folder())),
         ("settings", " ".join(f"{name}={os.environ[name]}" for name in SETTINGS if name in os.environ) or "none"),
     ]
-    return [(title, shorten(private(line), 2000)) for title, line in rows]
+    return [(title, shorten(private(line), LONGEST_LINE)) for title, line in rows]
 
 
 def _versions(packages: Sequence[str]) -> str:
