@@ -39,7 +39,9 @@ def backbone(name: str) -> Encoder:
         return Encoder(MINILM)
     engine = mtlkit.load(name).engine
     assert isinstance(engine, TorchEngine)
-    return engine.model.backbone
+    encoder = engine.model.backbone
+    assert isinstance(encoder, Encoder)
+    return encoder
 
 
 def measured(encoder: Encoder, adapter: str | None, steps: int) -> list[str]:

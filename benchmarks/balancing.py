@@ -30,6 +30,7 @@ from train_ours import CLIP, LEARNING_RATE, WEIGHT_DECAY, described, read_tables
 from mtlkit.config.architecture import Encoding
 from mtlkit.config.registries.balancing import BALANCING, full_name, parse_balance
 from mtlkit.config.registries.methods import ordered
+from mtlkit.config.source_record import SourceRecord
 from mtlkit.config.task_training import BalanceOn
 from mtlkit.data.datasets.task_data import TaskData, prepare
 from mtlkit.data.labels.codec import infer_spec
@@ -57,7 +58,7 @@ def read_tasks(options: Namespace) -> dict[str, TaskData]:
     for place, table in enumerate(read_tables(options), 1):
         spec = infer_spec(f"task{place}", table.labels, "linear", "classification")
         texts = prepare(spec, table, encoder)
-        tasks[spec.name] = TaskData(spec, texts, texts, {})
+        tasks[spec.name] = TaskData(spec, texts, texts, {}, SourceRecord(spec.name))
     return tasks
 
 

@@ -58,7 +58,7 @@ def pieces(windows: WindowSampler, per_step: int) -> Iterator[MicroBatch]:
 
 
 def rate_of(options: Namespace) -> LearningRate:
-    return LearningRate(DEFAULTS.learning_rate, options.total, DEFAULTS.warmup)
+    return LearningRate(DEFAULTS.peak_rate, options.total, DEFAULTS.warmup)
 
 
 def ours(options: Namespace, work: Iterator[MicroBatch]) -> Iterator[float]:
@@ -95,7 +95,7 @@ def nanogpt(options: Namespace, work: Iterator[MicroBatch]) -> Iterator[float]:
         block_size=CONTEXT, vocab_size=options.vocabulary, n_layer=LAYERS, n_head=HEADS, n_embd=DIM, dropout=0.0
     )
     model = theirs.GPT(config).train()
-    optimizer = model.configure_optimizers(DEFAULTS.weight_decay, DEFAULTS.learning_rate, (0.9, 0.98), "cpu")
+    optimizer = model.configure_optimizers(DEFAULTS.weight_decay, DEFAULTS.peak_rate, (0.9, 0.98), "cpu")
     return by_hand(model, optimizer, lambda ids, targets: model(ids, targets)[1], options, work)
 
 
@@ -113,7 +113,7 @@ def by_hand(
             group["lr"] = rate.at(index)
         ids, targets = (torch.from_numpy(one).view(-1, CONTEXT) for one in piece)
         loss = loss_of(ids, targets)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), DEFAULTS.clip)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

@@ -14,6 +14,7 @@ from compare import Measure, Stopwatch
 from tokenizers import Tokenizer
 
 from mtlkit.config.architecture import Architecture, Encoding
+from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.datasets.labelled import read_train_and_validation
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.labelled_table import LabelledTable
@@ -87,7 +88,7 @@ def vectors_of(
     texts = {name: objective.train.encoded for name, objective in objectives.items()}
     names = [name for name, _ in model.named_parameters()]
     if frozen.issuperset(name for name in names if name.startswith("backbone.")):
-        return CachedVectors(cache_vectors(model, texts, compute, None, 0).stores)
+        return CachedVectors(cache_vectors(model, texts, compute, None, 0).stores, objectives)
     depth = prefix_depth([name for name, _ in model.named_parameters()], frozen)
     if not keep:
         return whole(model, objectives, compute.device)
@@ -106,11 +107,11 @@ def ours(options: Namespace, schedule: str = "joint", whole: type[WholeBackbone]
     for place, table in enumerate(read_tables(options), 1):
         spec = infer_spec(f"task{place}", table.labels, "linear", "classification")
         texts = prepare(spec, table, encoder)
-        tasks[spec.name] = TaskData(spec, texts, texts, {})
+        tasks[spec.name] = TaskData(spec, texts, texts, {}, SourceRecord(spec.name))
     lengths = {name: task.train.encoded.lengths for name, task in tasks.items()}
     plans = make_samplers(lengths, round(options.batch * max(each.mean() for each in lengths.values())), 0)
     weights = weight_names(architecture, dict.fromkeys(tasks, "linear"))
-    freezing = parse_freeze([options.freeze], None, weights, list(tasks), architecture.layers)
+    freezing = parse_freeze([options.freeze], None, weights, list(tasks), architecture.repeats)
     frozen = freezing.always
     compute = choose_compute("cpu", "fp32")
 

@@ -7,52 +7,33 @@ trainer FOLDER MODEL SETTINGS          trains and tests a token classifier; prin
 from __future__ import annotations
 
 import json
-import random
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
-Rows = list[dict[str, Any]]
+from drawn import Rows, drawn_rows, drawn_splits, mean_tokens, trainer_arguments
+
 IGNORED = -100  # the label that the loss of transformers leaves out
 
 
 def draw(source: str, folder: str, model: str, rows: str, test_rows: str) -> None:
     """Rows with words and tags, the same for every seed and side."""
-    import pyarrow.parquet as pq
-    from tokenizers import Tokenizer
-
-    splits: dict[str, Rows] = {}
-    for name, limit in (("train", int(rows)), ("test", int(test_rows))):
-        drawn = pq.read_table(Path(source) / f"{name}.parquet", columns=["tokens", "ner_tags"]).to_pylist()
-        random.Random(0).shuffle(drawn)
-        splits[name] = drawn[: limit or None]
-        (Path(folder) / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in splits[name]))
-    tokenizer = Tokenizer.from_file(str(Path(model) / "tokenizer.json"))
-    tokenizer.no_padding()
-    encodings = tokenizer.encode_batch([row["tokens"] for row in splits["train"]], is_pretokenized=True)
-    print(json.dumps({"tokens": sum(len(encoding.ids) for encoding in encodings) / len(encodings)}))
+    splits = drawn_splits(source, folder, ["tokens", "ner_tags"], int(rows), int(test_rows))
+    print(json.dumps({"tokens": mean_tokens(model, [row["tokens"] for row in splits["train"]])}))
 
 
 def trainer(folder: str, model: str, settings: str) -> None:
     import transformers as hf
 
     told = json.loads(settings)
-    train, test = (
-        [json.loads(line) for line in (Path(folder) / f"{name}.jsonl").read_text().splitlines()] for name in ("train", "test")
-    )
+    train, test = (drawn_rows(folder, name) for name in ("train", "test"))
     tags = sorted({tag for row in train for tag in row["ner_tags"]})
     tokenizer = hf.AutoTokenizer.from_pretrained(model)
     hf.set_seed(told["seed"])
     classifier = hf.AutoModelForTokenClassification.from_pretrained(model, num_labels=len(tags))
-    arguments = hf.TrainingArguments(
-        output_dir=f"{folder}/checkpoints", num_train_epochs=told["epochs"], per_device_train_batch_size=told["batch"],
-        learning_rate=told["learning_rate"], warmup_steps=0.1, seed=told["seed"], use_cpu=True, save_strategy="no",
-        report_to="none", disable_tqdm=True,
-    )  # fmt: skip
     run = hf.Trainer(
         classifier,
-        arguments,
+        trainer_arguments(folder, told),
         hf.DataCollatorForTokenClassification(tokenizer),
         train_dataset=[_encoded(tokenizer, row, tags) for row in train],
     )
