@@ -90,7 +90,7 @@ def peer_tokenizer(texts: Sequence[str], special: list[str]) -> Tokenizer:
     return tokenizer
 
 
-def peer_model(kind: str, tokenizer: Tokenizer) -> Any:
+def peer_model(kind: str, tokenizer: Tokenizer, of: str = "Model") -> Any:
     """A model with weights much larger than fresh ones: all but uniform attention would hide mistakes."""
     name, special, more = PEERS[kind]
     shape = DISTILLED if kind == "distilbert" else SHAPE
@@ -99,17 +99,17 @@ def peer_model(kind: str, tokenizer: Tokenizer) -> Any:
         **{**shape, **more}, vocab_size=tokenizer.get_vocab_size(), pad_token_id=pad, bos_token_id=None, eos_token_id=None
     )
     torch.manual_seed(0)
-    model = getattr(transformers, f"{name}Model")(config).eval()
+    model = getattr(transformers, f"{name}{of}")(config).eval()
     with torch.no_grad():
         for weight in model.parameters():
             weight.normal_(std=0.3) if weight.ndim > 1 else weight.add_(0.1 * torch.randn_like(weight))
     return model
 
 
-def write_peer(kind: str, folder: Path, texts: Sequence[str]) -> Any:
-    """Writes a folder as transformers does, and gives the model that is in it."""
+def write_peer(kind: str, folder: Path, texts: Sequence[str], of: str = "Model") -> Any:
+    """Writes a folder as transformers does, and gives the model that is in it; `of` ends the name of its class."""
     tokenizer = peer_tokenizer(texts, PEERS[kind][1])
-    model = peer_model(kind, tokenizer)
+    model = peer_model(kind, tokenizer, of)
     model.save_pretrained(folder)
     tokenizer.save(str(folder / "tokenizer.json"))
     sentence_piece = kind in ("xlm-roberta", "camembert", "gte")  # whose classes want another model than those here

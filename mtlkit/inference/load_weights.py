@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from mtlkit.config.architecture import TaskSpec
+from mtlkit.config.architecture import Architecture, TaskSpec
 from mtlkit.config.registries.adapters import SHARED
 from mtlkit.data.tokenization.files import load_tokenizer
 from mtlkit.data.tokenization.pretrained import build_tokenizer
@@ -25,6 +25,7 @@ from mtlkit.model.interop.classifier import Classifier, read_classifier, transfo
 from mtlkit.model.interop.head_files import read_heads, read_tasks
 from mtlkit.model.interop.json_files import read_object
 from mtlkit.model.interop.language_model import is_generator
+from mtlkit.model.interop.masked_head import is_masked, read_their_masked_head
 from mtlkit.model.interop.modules import MODULES, read_classifier_modules, read_modules
 from mtlkit.model.interop.peft import apply_adapter, base_of
 from mtlkit.model.interop.reading import describe_foreign, read_foreign
@@ -32,6 +33,7 @@ from mtlkit.model.interop.settings.model_kinds import dropped_head
 from mtlkit.model.interop.settings.tokenizer import read_tokenizer_settings
 from mtlkit.model.interop.settings.vectors import check_prompt_end
 from mtlkit.model.interop.stray_weights import weights_note
+from mtlkit.model.masked import MaskedHead, read_masked_head
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.runs.record import TOKENIZER, RunRecord, is_export, verify
 
@@ -132,9 +134,10 @@ def _load_adapter(path: Path) -> LoadedWeights:
     return replace(loaded, model=model, checkpoint=with_heads(loaded.checkpoint, tasks), note=note)
 
 
-def load_weights(path: Path, *, classifier: bool = True, merge: bool = True) -> LoadedWeights:
+def load_weights(path: Path, *, classifier: bool = True, merge: bool = True, masked: bool = False) -> LoadedWeights:
     """Loads a folder and checks the SHA-256 of every file of a run; with `classifier`, a sequence classifier or CrossEncoder with
-    its head; with `merge`, the adapter of all tasks becomes part of the weights. Raises IntegrityError, UsageError for an ONNX
+    its head; with `merge`, the adapter of all tasks becomes part of the weights. `masked`: the caller loads the head for masked
+    tokens, too. Raises IntegrityError, UsageError for an ONNX
     export."""
     if is_export(path):
         raise UsageError(f"{path} is an ONNX export without weights; use --backend onnx or specify the run it was exported from")
@@ -143,12 +146,17 @@ def load_weights(path: Path, *, classifier: bool = True, merge: bool = True) -> 
     if is_foreign(path):
         model, checkpoint = read_foreign(path, classifier=classifier)
         head = read_classifier(path) if classifier else None
-        note = _note(path, checkpoint, head)
+        note = _note(path, checkpoint, head, masked)
         return LoadedWeights(model, checkpoint, _encoder(path, checkpoint), None, note, head is not None)
     record = verify(path)
     model, checkpoint = load_model(path)
     loaded = LoadedWeights(model, checkpoint, _encoder(path, checkpoint), record)
     return loaded.merged() if merge and SHARED in checkpoint.adapters else loaded
+
+
+def masked_head_of(path: Path, architecture: Architecture) -> MaskedHead | None:
+    """The head of a model that predicts masked tokens; None if the folder has none. Raises IntegrityError."""
+    return read_their_masked_head(path, architecture) if is_foreign(path) else read_masked_head(path, architecture)
 
 
 def unloaded_head(path: Path) -> str:
@@ -161,16 +169,18 @@ def unloaded_head(path: Path) -> str:
     return dropped_head(read_object(read_modules(path).folder / CONFIG))
 
 
-def _note(path: Path, checkpoint: ModelDescription, classifier: Classifier | None) -> str:
+def _note(path: Path, checkpoint: ModelDescription, classifier: Classifier | None, masked: bool) -> str:
     """What in a Hugging Face folder is unknown or ignored, or how its classifier is used, in one line."""
     if classifier is not None:
         modules = read_classifier_modules(path)
         weights = weights_note(modules.folder, checkpoint.architecture, read_object(modules.folder / CONFIG))
         return "; ".join(filter(None, [f"{path}: {classifier.note}", modules.note, weights]))
     modules = read_modules(path)
-    head = dropped_head(read_object(modules.folder / CONFIG))
-    weights = weights_note(modules.folder, checkpoint.architecture, read_object(modules.folder / CONFIG))
-    return "; ".join(filter(None, [modules.note, f"{path}: {head} not loaded" if head else "", weights]))
+    config = read_object(modules.folder / CONFIG)
+    head = dropped_head(config)
+    outcome = "" if masked and is_masked(config) else " not loaded"
+    weights = weights_note(modules.folder, checkpoint.architecture, config)
+    return "; ".join(filter(None, [modules.note, f"{path}: {head}{outcome}" if head else "", weights]))
 
 
 def read_encoder(path: Path) -> TextEncoder:

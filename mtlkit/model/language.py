@@ -16,24 +16,27 @@ CHUNK = 256  # tokens per block of logits, small enough to stay in the CPU cache
 
 
 class TiedCrossEntropy(torch.autograd.Function):
-    """Mean cross-entropy of `states @ weight.T` against `targets`, computed in chunks of tokens.
+    """Mean cross-entropy of `states @ weight.T + bias` against `targets`, computed in chunks of tokens; `bias` may be None.
 
     The gradient is computed together with each chunk's logits, so the full (T, vocabulary) matrix, otherwise the largest
     tensor of pretraining, is never allocated.
     """
 
     @staticmethod
-    def forward(ctx: Any, states_TD: Tensor, weight_VD: Tensor, targets_T: Tensor) -> Tensor:
+    def forward(ctx: Any, states_TD: Tensor, weight_VD: Tensor, targets_T: Tensor, bias_V: Tensor | None = None) -> Tensor:
         total = len(targets_T)
         loss = states_TD.new_zeros((), dtype=torch.float32)
         grad_states = torch.empty_like(states_TD)
         grad_weight = torch.zeros_like(weight_VD, dtype=states_TD.dtype)
+        grad_bias = None if bias_V is None else torch.zeros_like(bias_V, dtype=torch.float32)
         weight = weight_VD.to(states_TD.dtype)
         logits_of, back = repeated_product(weight, CHUNK), repeated_product(weight.T, CHUNK)
         for start in range(0, total, CHUNK):
             states = states_TD[start : start + CHUNK]
             targets = targets_T[start : start + CHUNK, None]
             logits = logits_of(states).float()
+            if bias_V is not None:
+                logits.add_(bias_V)
             logits.sub_(logits.amax(-1, keepdim=True))
             right = logits.gather(1, targets)
             slope = logits.exp_()  # shared by the loss and its gradient
@@ -41,16 +44,19 @@ class TiedCrossEntropy(torch.autograd.Function):
             loss += (total_each.log() - right).sum()
             slope.div_(total_each)  # d loss / d logits = softmax - one-hot
             slope.scatter_add_(1, targets, slope.new_full(targets.shape, -1.0))
+            if grad_bias is not None:
+                grad_bias += slope.sum(0)
             slope = slope.to(states.dtype)
             grad_states[start : start + CHUNK] = back(slope)
             grad_weight.addmm_(slope.T, states)
-        ctx.save_for_backward(grad_states.div_(total), grad_weight.div_(total).to(weight_VD.dtype))
+        grad_bias = None if grad_bias is None or bias_V is None else grad_bias.div_(total).to(bias_V.dtype)
+        ctx.save_for_backward(grad_states.div_(total), grad_weight.div_(total).to(weight_VD.dtype), grad_bias)
         return loss / total
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
-        grad_states, grad_weight = ctx.saved_tensors
-        return grad_states * grads[0], grad_weight * grads[0], None
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, Tensor | None]:
+        grad_states, grad_weight, grad_bias = ctx.saved_tensors
+        return grad_states * grads[0], grad_weight * grads[0], None, None if grad_bias is None else grad_bias * grads[0]
 
 
 def next_token_loss(model: Encoder, batch: Batch, targets_T: Tensor) -> Tensor:

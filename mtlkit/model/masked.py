@@ -19,6 +19,7 @@ from mtlkit.config.architecture import Architecture
 from mtlkit.config.small_files import check_file
 from mtlkit.errors import IntegrityError
 from mtlkit.model.encoder import Encoder
+from mtlkit.model.fallbacks import ACTIVATIONS
 from mtlkit.model.language import TiedCrossEntropy
 from mtlkit.runs import atomic as disk
 
@@ -26,12 +27,14 @@ MASKED_HEAD = "masked_head.safetensors"
 
 
 class MaskedHead(nn.Module):
-    """A linear layer, GELU and LayerNorm before the output layer, as in BERT, but without a bias for each token."""
+    """A linear layer, the activation of the encoder and LayerNorm before the output layer, which has a bias for each token."""
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         self.dense = nn.Linear(architecture.dim, architecture.token_dim)
         self.norm = nn.LayerNorm(architecture.token_dim, architecture.epsilon)
+        self.bias = nn.Parameter(torch.zeros(architecture.vocab_size))
+        self.activation = ACTIVATIONS[architecture.activation]
         nn.init.normal_(self.dense.weight, std=0.02)
         nn.init.zeros_(self.dense.bias)
 
@@ -42,7 +45,7 @@ class MaskedHead(nn.Module):
         return self
 
     def forward(self, states_MD: Tensor) -> Tensor:
-        normed: Tensor = self.norm(functional.gelu(self.dense(states_MD)))
+        normed: Tensor = self.norm(self.activation(self.dense(states_MD)))
         return normed
 
 
@@ -56,14 +59,15 @@ class MaskedLanguageModel(nn.Module):
     def loss(self, batch: Batch, places_M: Tensor, targets_M: Tensor) -> Tensor:
         """Mean loss in nats of predicting the tokens `targets_M` at M places of the batch."""
         outputs_MD = self.head(self.encoder(batch)[places_M])
-        loss: Tensor = TiedCrossEntropy.apply(outputs_MD, self.encoder.tokens.weight, targets_M)  # type: ignore[no-untyped-call]
+        weights = self.encoder.tokens.weight
+        loss: Tensor = TiedCrossEntropy.apply(outputs_MD, weights, targets_M, self.head.bias)  # type: ignore[no-untyped-call]
         return loss
 
     @torch.no_grad()
     def scored(self, batch: Batch, places_M: Tensor, targets_M: Tensor) -> tuple[Tensor, Tensor]:
         """The loss of each target in nats, and whether it is the most probable token, (M,) each."""
         outputs_MD = self.head(self.encoder(batch)[places_M])
-        logits_MV = functional.linear(outputs_MD, self.encoder.tokens.weight.to(outputs_MD.dtype)).float()
+        logits_MV = functional.linear(outputs_MD, self.encoder.tokens.weight.to(outputs_MD.dtype)).float() + self.head.bias
         return functional.cross_entropy(logits_MV, targets_M, reduction="none"), logits_MV.argmax(1) == targets_M
 
 
@@ -81,7 +85,7 @@ def read_masked_head(folder: Path, architecture: Architecture) -> MaskedHead | N
     head = MaskedHead(architecture)
     try:
         check_file(path)
-        head.load_state_dict(load(path.read_bytes()))
+        head.load_state_dict({"bias": head.bias.detach(), **load(path.read_bytes())})  # files of 0.1.0 have no bias
     except OSError as error:
         raise IntegrityError(f"{path}: {error.strerror or error}") from None
     except (SafetensorError, RuntimeError) as error:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch.nn import functional
 
 from mtlkit.batch import Batch
@@ -19,7 +20,9 @@ SHAPE = Architecture(40, 1, 16, 2, 8, "bidirectional", 0.0, embedding_dim=8)
 @pytest.fixture
 def model() -> MaskedLanguageModel:
     torch.manual_seed(0)
-    return MaskedLanguageModel(Encoder(SHAPE), MaskedHead(SHAPE))
+    head = MaskedHead(SHAPE)
+    torch.nn.init.normal_(head.bias)
+    return MaskedLanguageModel(Encoder(SHAPE), head)
 
 
 def test_the_loss_and_its_gradients_are_those_of_the_plain_formula(model: MaskedLanguageModel) -> None:
@@ -29,11 +32,11 @@ def test_the_loss_and_its_gradients_are_those_of_the_plain_formula(model: Masked
     gradients = {name: weight.grad for name, weight in model.named_parameters()}
     model.zero_grad()
     outputs = model.head(model.encoder(batch)[places])
-    expected = functional.cross_entropy(outputs @ model.encoder.tokens.weight.T, targets)
+    expected = functional.cross_entropy(outputs @ model.encoder.tokens.weight.T + model.head.bias, targets)
     expected.backward()  # type: ignore[no-untyped-call]
     losses, right = model.scored(batch, places, targets)
     assert losses.mean() == pytest.approx(float(expected.detach()), abs=1e-6)
-    assert right.tolist() == (outputs @ model.encoder.tokens.weight.T).argmax(1).eq(targets).tolist()
+    assert right.tolist() == (outputs @ model.encoder.tokens.weight.T + model.head.bias).argmax(1).eq(targets).tolist()
     for name, weight in model.named_parameters():
         if gradients[name] is not None:
             torch.testing.assert_close(gradients[name], weight.grad, atol=1e-6, rtol=1e-4)
@@ -54,6 +57,10 @@ def test_a_head_is_read_as_it_was_written(model: MaskedLanguageModel, tmp_path: 
     head = read_masked_head(tmp_path, SHAPE)
     assert head is not None
     assert all(torch.equal(weight, head.state_dict()[name]) for name, weight in model.head.state_dict().items())
+    save_file({name: weight for name, weight in model.head.state_dict().items() if name != "bias"}, tmp_path / MASKED_HEAD)
+    older = read_masked_head(tmp_path, SHAPE)
+    assert older is not None
+    assert older.bias.count_nonzero() == 0
     with pytest.raises(IntegrityError, match=MASKED_HEAD):
         read_masked_head(tmp_path, Architecture(40, 1, 32, 2, 8))
     (tmp_path / MASKED_HEAD).write_bytes(b"no")

@@ -13,9 +13,10 @@ from mtlkit.data.masking import masking_of
 from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.errors import UsageError
 from mtlkit.inference.engines.torch_engine import TorchEngine
+from mtlkit.inference.load_weights import masked_head_of
 from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.model.encoder import own_encoder
-from mtlkit.model.masked import MaskedLanguageModel, read_masked_head
+from mtlkit.model.masked import MaskedLanguageModel
 from mtlkit.recipes.evaluation.masked import masked_perplexity
 from mtlkit.recipes.evaluation.perplexity import perplexity, read_held_out
 from mtlkit.recipes.training.resuming.options import restored
@@ -30,7 +31,7 @@ def evaluate_base(options: EvalOptions, loaded: LoadedModel, tally: SkippedRows)
     if options.prompt is not None:
         raise UsageError("--prompt applies to vectors and heads, not to the perplexity of a base; remove it")
     architecture = loaded.checkpoint.architecture
-    head = read_masked_head(loaded.path, architecture)
+    head = masked_head_of(loaded.path, architecture)
     if architecture.attention != "causal" and head is None:
         raise UsageError(
             f"--text needs a base that predicts the next token or masked tokens, and {loaded.name} does neither; remove it"

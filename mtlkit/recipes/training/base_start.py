@@ -16,10 +16,10 @@ from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import UsageError, listed
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.find_model import ModelRef, find_model
-from mtlkit.inference.load_weights import load_weights, read_description
+from mtlkit.inference.load_weights import load_weights, masked_head_of, read_description
 from mtlkit.model.encoder import Encoder, own_encoder
 from mtlkit.model.interop.auto.models import check_supported
-from mtlkit.model.masked import MaskedHead, MaskedLanguageModel, read_masked_head
+from mtlkit.model.masked import MaskedHead, MaskedLanguageModel
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.randomness import draw_from, drawing_from
 from mtlkit.recipes.inputs.model_record import model_record
@@ -87,7 +87,7 @@ def fresh_start(options: PretrainOptions, tokenizer: Tokenizer, compute: Compute
 
 def continued_start(options: PretrainOptions, origin: ModelRef, compute: Compute) -> BaseStart:
     """A model to train further, without its heads. Raises UsageError, IntegrityError."""
-    loaded = load_weights(origin.path, classifier=False)
+    loaded = load_weights(origin.path, classifier=False, masked=options.objective != "clm")
     backbone, random = own_encoder(loaded.model.backbone), torch.Generator().manual_seed(options.seed)
     own = next(name for name, attention in ATTENTION.items() if attention == backbone.architecture.attention)
     objective = options.objective or own
@@ -96,7 +96,7 @@ def continued_start(options: PretrainOptions, origin: ModelRef, compute: Compute
     set_dropout(MultiTaskModel(backbone), options.dropout)
     head = None
     if objective == "mlm":
-        head = read_masked_head(origin.path, backbone.architecture)
+        head = masked_head_of(origin.path, backbone.architecture)
         if head is None:
             with drawing_from(random):
                 head = MaskedHead(backbone.architecture).fit_scale(backbone.tokens.weight)

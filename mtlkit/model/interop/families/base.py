@@ -60,6 +60,8 @@ class Family:
     tokenizer       the default tokenizer class, without the suffix "Tokenizer"
     language_model  their class with an output layer, and the name of the base in its weights; "" if there is none
     classifier      the form of the head of their sequence classifier, which reads the first token, and its two linear layers
+    masked          of their class that predicts masked tokens: the linear layer, the norm, and the bias of the output layer, by
+                    any of its names
 
     Two rates of dropout are written for those who train an export further: that of attention weights, of which ours has none, and
     that of embeddings, where it has a key of its own.
@@ -97,6 +99,7 @@ class Family:
     unused: Mapping[str, Callable[[Architecture], Shape]] = field(default_factory=dict)
     language_model: tuple[str, str] = ("", "")
     classifier: tuple[str, ...] = ()
+    masked: tuple[str, ...] = ()
     attention_dropout: str = "attention_probs_dropout_prob"
     embedding_dropout: str = ""
 

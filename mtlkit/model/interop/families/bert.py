@@ -30,6 +30,7 @@ BLOCK = {
     "contract": "output.dense",
     "mlp_norm": "output.LayerNorm",
 }
+TRANSFORM, BIASES = "cls.predictions.transform", ("cls.predictions.bias", "cls.predictions.decoder.bias")  # for masked tokens
 QKV = ("attention.self.query", "attention.self.key", "attention.self.value")
 DEMANDS: dict[str, object] = {"position_embedding_type": "absolute", "is_decoder": False, "add_cross_attention": False}
 DEFAULTS: dict[str, Any] = {
@@ -60,6 +61,7 @@ BERT = FAMILIES.add(
         demands=DEMANDS,
         unused=POOLER,
         classifier=("tanh", "pooler.dense", "classifier"),
+        masked=(f"{TRANSFORM}.dense", f"{TRANSFORM}.LayerNorm", *BIASES),
     )
 )
 XLM_ROBERTA = FAMILIES.add(
@@ -71,6 +73,7 @@ XLM_ROBERTA = FAMILIES.add(
         shifted=True,
         defaults={**DEFAULTS, "pad_token_id": 1},
         classifier=("tanh", "classifier.dense", "classifier.out_proj"),
+        masked=("lm_head.dense", "lm_head.layer_norm", "lm_head.bias", "lm_head.decoder.bias"),
     )
 )
 FAMILIES.add(replace(XLM_ROBERTA, name="camembert", model_class="CamembertModel", tokenizer="Camembert"))
@@ -93,5 +96,6 @@ FAMILIES.add(
         defaults={**DEFAULTS, "hidden_size": 256, "num_attention_heads": 4, "intermediate_size": 1024, "embedding_size": 128},
         unused={},
         classifier=("mlp", "classifier.dense", "classifier.out_proj"),
+        masked=("generator_predictions.dense", "generator_predictions.LayerNorm", "generator_lm_head.bias"),
     )
 )

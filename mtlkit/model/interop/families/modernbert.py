@@ -117,6 +117,7 @@ FAMILIES.add(
         pre_norm=True,
         attention_dropout="attention_dropout",
         embedding_dropout="embedding_dropout",
+        masked=("head.dense", "head.norm", "decoder.bias"),
         read_options=read_options,
         write_options=write_options,
         option_keys=(

@@ -8,7 +8,7 @@ from typing import Any
 from mtlkit.config.architecture import Architecture
 from mtlkit.config.block_options import BlockOptions
 from mtlkit.model.interop.families.base import FAMILIES, Family
-from mtlkit.model.interop.families.bert import KEYS
+from mtlkit.model.interop.families.bert import BIASES, KEYS, TRANSFORM
 from mtlkit.model.interop.families.rope import ROPE_KEYS, check_head_dim, number, rope, rope_parameters
 
 OLDER = {  # in config.json of nomic-ai's models, whose own class has the keys of GPT-2
@@ -65,5 +65,6 @@ FAMILY = FAMILIES.add(
         write_options=write_options,
         option_keys=(*ROPE_KEYS, "rotary_emb_base"),
         classifier=("tanh", "pooler.dense", "classifier"),
+        masked=(f"{TRANSFORM}.dense", f"{TRANSFORM}.layer_norm", *BIASES),
     )
 )
