@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 import typer
@@ -10,6 +9,7 @@ import typer
 from mtlkit.cli.console import print_json, say, stdout
 from mtlkit.cli.options.command import add_command
 from mtlkit.config.commands.run_commands import CurvesOptions
+from mtlkit.config.shell import quoted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +35,7 @@ def curves(options: CurvesOptions, as_json: bool) -> None:
         console = stdout()
         text = curve_text(shown.curves, console.width, span=options.smooth, ascii_only=console.options.ascii_only)
         if shown.curves.solved:
-            say(f"{solved_without_steps(shown.curves)}; mtlkit info {shlex.quote(str(shown.log.parent))} has the scores")
+            say(f"{solved_without_steps(shown.curves)}; mtlkit info {quoted(str(shown.log.parent))} has the scores")
         elif text is None:
             say("fewer than three steps or evaluations make no curve; --json gives them as numbers")
         else:

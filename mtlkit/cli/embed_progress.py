@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Iterator
 
 from mtlkit.cli.console import say, stderr
 from mtlkit.cli.progress import Display
+from mtlkit.config.shell import command_text
 from mtlkit.recipes.embed import EmbedProgress
 
 ACTIVITIES = {"embedded": "embedding", "written": "writing"}
@@ -40,4 +40,4 @@ def follow(steps: Iterator[EmbedProgress]) -> int:
 def resume_command(arguments: list[str]) -> str:
     """The same command, resumed."""
     command, *rest = [argument for argument in arguments if argument not in ("--resume", "--overwrite")]
-    return shlex.join(["mtlkit", command, "--resume", *rest])
+    return command_text(["mtlkit", command, "--resume", *rest])

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
-
 import typer
 
 from mtlkit.cli.console import answer, print_json, say, say_cut, say_notes
 from mtlkit.cli.options.command import add_command
 from mtlkit.cli.progress import loading, working
 from mtlkit.config.commands.mine import MineOptions
+from mtlkit.config.shell import command_text
 from mtlkit.errors import counted
 
 
@@ -54,7 +53,7 @@ def mine(options: MineOptions, as_json: bool) -> None:
         f"candidates as negatives; mean similarity {mined.positive:.3f} of positives, {mined.negative:.3f} of negatives"
     )
     command = ["mtlkit", "train-sentence", "--objective", "pairs", "--task", f"pairs={mined.output}", "--init", str(ref)]
-    say(f"next: {shlex.join(command)}")
+    say(f"next: {command_text(command)}")
 
 
 def register(app: typer.Typer, panel: str) -> None:

@@ -45,5 +45,10 @@ def _check(text: str) -> None:
         encoded = os.fsencode(text)
     except UnicodeEncodeError:
         raise UsageError(f"{shorten(text)}: the path contains characters that the file system does not support") from None
-    if len(encoded) > LONGEST_PATH or any(len(part) > LONGEST_NAME for part in encoded.split(os.fsencode(os.sep))):
+    if len(encoded) > LONGEST_PATH or any(len(part) > LONGEST_NAME for part in _names(encoded)):
         raise UsageError(f"{shorten(text)}: the path is too long ({len(encoded):,} bytes)")
+
+
+def _names(path: bytes) -> list[bytes]:
+    """The names of folders and file in a path. Windows knows two separators."""
+    return path.replace(os.fsencode(os.altsep or os.sep), os.fsencode(os.sep)).split(os.fsencode(os.sep))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 
+from mtlkit.config.shell import quoted
+
 BY_PANDAS = {
     ".xlsx": ("Excel", "read_excel", "openpyxl"),
     ".xlsm": ("Excel", "read_excel", "openpyxl"),
@@ -44,4 +46,4 @@ def conversion(name: str, suffix: str) -> str:
     table = f"pandas.{function}({name!r}){'[0]' if function == 'read_html' else ''}"
     code = f"import pandas; {table}.to_csv({stem + '.csv'!r}, index=False)"
     needs = f" (pip install {package})" if package else ""
-    return f"{kind} is not supported; save it as csv, or convert it: python -c {shlex.quote(code)}{needs}"
+    return f"{kind} is not supported; save it as csv, or convert it: python -c {quoted(code)}{needs}"

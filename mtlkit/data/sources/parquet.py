@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mtlkit.config.from_json import parse_object
+from mtlkit.config.shell import quoted
 from mtlkit.data.formats.batch_sizes import bytes_per_row, size_of
 from mtlkit.data.formats.bounded import BoundedFile
 from mtlkit.data.formats.expansion import Expansion
@@ -86,7 +86,7 @@ def read_arrow(file: DataFile) -> Iterator[Row | BadRow]:
         if magic.startswith(b"FEA1"):
             name = json.dumps(str(file), ensure_ascii=False)
             code = f"from pyarrow import feather; feather.write_feather(feather.read_table({name}), {name})"
-            raise DataError(f"{file}: Feather version 1 is not supported; rewrite the file: python -c {shlex.quote(code)}")
+            raise DataError(f"{file}: Feather version 1 is not supported; rewrite the file: python -c {quoted(code)}")
         if magic == b"ARROW1":
             opened = pyarrow.ipc.open_file(bounded)
             batches = map(opened.get_batch, range(opened.num_record_batches))

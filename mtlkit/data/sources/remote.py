@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import IO, Any, ClassVar
 
+from mtlkit.config.shell import quoted
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.sources.base import SOURCES, FilesSource, Source, SourceType, query_columns, query_dialect
 from mtlkit.data.sources.grammar.spec import Query
@@ -109,7 +109,7 @@ def _missing_package(protocol: str, error: ImportError) -> str:
     module = (getattr(cause, "name", None) or "").partition(".")[0]
     if not module:
         return f"{protocol}:// cannot be used ({first_line(error)})"
-    return f"{protocol}:// needs another package; install it with: pip install {shlex.quote(PACKAGES.get(module, module))}"
+    return f"{protocol}:// needs another package; install it with: pip install {quoted(PACKAGES.get(module, module))}"
 
 
 @contextmanager

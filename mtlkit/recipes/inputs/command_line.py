@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from mtlkit.config.checked import CheckedOptions
+from mtlkit.config.shell import command_text
 
 
 def plain(options: Any) -> dict[str, Any]:
@@ -31,4 +31,4 @@ def command_line(command: str, options: CheckedOptions) -> str:
         else:
             for item_value in value if isinstance(value, list) else [value]:
                 words += [flag, str(item_value)]
-    return shlex.join(words)
+    return command_text(words)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Literal
 
 from mtlkit.config.inference import TextOptions
+from mtlkit.config.shell import quoted
 from mtlkit.config.task_training import LABELLED, ObjectiveName
 from mtlkit.data.datasets.column_rows import rows_of
 from mtlkit.data.datasets.labelled_rows import ReadOptions
@@ -78,7 +78,7 @@ def _check_labelled(columns: Sequence[str], name: str, command: CheckedCommand) 
         way = FOR_PAIRS[command].format(objective)
         raise DataError(f"{name}: these look like text pairs, columns: {names}; {way}, or specify ?text=NAME&label=NAME")
     if len(columns) == 1:
-        raise DataError(f"{name}: texts without labels, columns: {columns[0]}; {FOR_TEXTS[command].format(shlex.quote(name))}")
+        raise DataError(f"{name}: texts without labels, columns: {columns[0]}; {FOR_TEXTS[command].format(quoted(name))}")
 
 
 def check_texts(sources: Iterable[str], encoding: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mtlkit.config.common import TrainingOptions
+from mtlkit.config.shell import command_text
 from mtlkit.data.sources import find_split, open_source
 from mtlkit.data.sources.grammar.spec import parse_source
 from mtlkit.errors import MtlkitError
@@ -38,12 +39,12 @@ def next_command(
         words += ["--encoding", options.encoding]
     if evaluates and options.on_bad_row == "skip":
         words += ["--on-bad-row", "skip"]
-    return shlex.join(words)
+    return command_text(words)
 
 
 def predict_command(model: Sequence[str], *, pairs: bool) -> str:
     """`predict` of a text, or of a pair of texts, with the options that name the `model`."""
-    return shlex.join(["mtlkit", "predict", *model, *(["--pair", "a text", "another text"] if pairs else ["a text"])])
+    return command_text(["mtlkit", "predict", *model, *(["--pair", "a text", "another text"] if pairs else ["a text"])])
 
 
 def _has_test(source: str) -> bool:

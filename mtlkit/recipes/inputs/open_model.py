@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import replace
 
 from mtlkit.config.architecture import Stage
 from mtlkit.config.commands.evaluate import EvalOptions
 from mtlkit.config.inference import Backend, ModelOptions, TextOptions
+from mtlkit.config.shell import command_text
 from mtlkit.errors import UsageError
 from mtlkit.inference.find_model import MINI, ModelRef, find_model
 from mtlkit.inference.loaded_model import LoadedModel, load
@@ -35,7 +35,7 @@ def open_model(options: ModelOptions) -> tuple[LoadedModel, ModelRef]:
     if measures_base:
         return loaded, model_ref
     if loaded.record is not None and loaded.record.stage == "base":
-        command = shlex.join(["mtlkit", "train-sentence", "--init", str(model_ref)])
+        command = command_text(["mtlkit", "train-sentence", "--init", str(model_ref)])
         hint = f"a base, not a sentence encoder; train one with: {command}"
         return loaded, replace(model_ref, reason=f"{model_ref.reason}: {hint}")
     if name is None and model_ref.name == MINI and newest_run(options.runs, ("base",)):

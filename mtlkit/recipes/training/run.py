@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -10,6 +9,7 @@ from typing import Any
 
 from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.config.commands.train_sentence import TrainSentenceOptions
+from mtlkit.config.shell import command_text
 from mtlkit.data.cache import fingerprint
 from mtlkit.errors import listed
 from mtlkit.inference.load_weights import load_weights
@@ -131,7 +131,7 @@ def needs_comparison(options: Options, record: RunRecord) -> bool:
 def _next(session: RunSession[Any], spec: CommandSpec, sources: Iterable[str], metrics: Mapping[str, Any]) -> str:
     held_out, options, following = not marked_tasks(metrics), session.options, spec.following
     if isinstance(options, TrainSentenceOptions) and options.objective == "labels":  # its task has no head yet
-        following += f" --freeze backbone {shlex.join(['--task', *options.tasks])}"
+        following += f" --freeze backbone {command_text(['--task', *options.tasks])}"
     return next_command(following, session.out, spec.folder, options, sources, held_out=held_out)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -16,6 +15,7 @@ from torch import nn
 
 from mtlkit.config.paths import expand
 from mtlkit.config.save_every import parse_save_every
+from mtlkit.config.shell import command_text
 from mtlkit.errors import LostRankError, SavingError, StoppedError, UsageError, counted, listed
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.find_model import ModelRef
@@ -76,7 +76,7 @@ class RunSession(Generic[Options]):
 
     @property
     def resume_command(self) -> str:
-        return shlex.join(["mtlkit", self.command, "--resume", str(self.out)])
+        return command_text(["mtlkit", self.command, "--resume", str(self.out)])
 
     def check_inputs(self, model: nn.Module, data: Mapping[str, Any]) -> None:
         """Raises UsageError, on all ranks, unless all have the same data and the same starting model."""
@@ -139,7 +139,7 @@ class RunSession(Generic[Options]):
             return
         path = self.checkpoints.log
         try:
-            with path.open("a", encoding="utf-8", buffering=1) as log:
+            with path.open("a", encoding="utf-8", newline="\n", buffering=1) as log:
                 if not path.stat().st_size:
                     log.write(f"{header(self.command)}\n")
                 try:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mtlkit.config.registries.export_formats import EXPORT_FORMATS
+from mtlkit.config.shell import quoted
 from mtlkit.recipes.exporting.formats.base import ExportFormat, library_reason
 from mtlkit.runs.record import GRAPH, PAIR_GRAPH, RECORD
 
@@ -54,7 +54,7 @@ class OnnxFormat(ExportFormat):
         return library_reason(description)
 
     def next_command(self, out: Path) -> str:
-        return f'mtlkit embed --model {shlex.quote(str(out))} "some sentence"'
+        return f'mtlkit embed --model {quoted(str(out))} "some sentence"'
 
 
 EXPORT_FORMATS.add(OnnxFormat())
