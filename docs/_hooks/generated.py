@@ -21,6 +21,7 @@ INCLUDED = {
     "architecture.md": "ARCHITECTURE.md",
     "contributing.md": "CONTRIBUTING.md",
     "changelog.md": "CHANGELOG.md",
+    "security.md": "SECURITY.md",
 }
 SPECIAL = re.compile(r"([\\`*_\[\]<>|#])")
 
