@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from mtlkit.api import export as export
     from mtlkit.api import heads as heads
     from mtlkit.api import info as info
+    from mtlkit.api import join as join
     from mtlkit.api import mine as mine
     from mtlkit.api import predict as predict
+    from mtlkit.api import predict_to_file as predict_to_file
     from mtlkit.api import pretrain as pretrain
     from mtlkit.api import serve as serve
     from mtlkit.api import train_mtl as train_mtl
@@ -34,9 +36,11 @@ __all__ = [
     "export",
     "heads",
     "info",
+    "join",
     "load",
     "mine",
     "predict",
+    "predict_to_file",
     "pretrain",
     "serve",
     "train_mtl",

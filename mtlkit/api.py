@@ -15,6 +15,7 @@ from mtlkit.config.commands.check_data import CheckDataOptions
 from mtlkit.config.commands.embed import EmbedOptions
 from mtlkit.config.commands.evaluate import EvalOptions
 from mtlkit.config.commands.heads import HeadsOptions
+from mtlkit.config.commands.join import JoinOptions
 from mtlkit.config.commands.mine import MineOptions
 from mtlkit.config.commands.predict import PredictOptions
 from mtlkit.config.commands.pretrain import PretrainOptions
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from mtlkit.recipes.evaluate import Evaluation
     from mtlkit.recipes.export import Exported
     from mtlkit.recipes.heads import ChangedHeads
+    from mtlkit.recipes.join import Joined
     from mtlkit.recipes.mine import Mined
     from mtlkit.report.run_facts import RunFacts
     from mtlkit.training.events import Finished
@@ -87,14 +89,14 @@ def embed(options: EmbedOptions) -> NDArray[np.float32]:
 
 @takes(EmbedOptions)
 def embed_to_file(options: EmbedOptions) -> Path:
-    """Write the vectors of texts to `output` and return its path, as `mtlkit embed --output` does.
+    """Write the vectors of texts to `output`, a file or a folder of parts, and return its path, as `mtlkit embed --output` does.
 
     Memory does not grow with the number of texts. A file that exists needs `overwrite=True`; `resume=True` continues an
     interrupted run.
     """
-    from mtlkit.recipes.embed import check_output
-    from mtlkit.recipes.embed import embed_to_file as run
+    from mtlkit.recipes.embed import embed_to_output as run
     from mtlkit.recipes.inputs.open_model import open_model
+    from mtlkit.recipes.outputs.write import check_output
 
     check_output(options)
     assert options.output is not None
@@ -108,12 +110,37 @@ def predict(options: PredictOptions) -> list[dict[str, Any]]:
     """Predict with every head of a model, as `mtlkit predict` does.
 
     Returns one dict per text: {"text": ..., "tasks": {task: answer}}, with an answer as `LoadedModel.predict` describes it. For
-    pairs of texts (`pair`), they have {"pair": [first, second]} instead of the text.
+    pairs of texts (`pair`), they have {"pair": [first, second]} instead of the text. To write a file, use `predict_to_file`.
     """
+    if options.output is not None:
+        raise UsageError("predict() returns predictions and writes no file; use mtlkit.predict_to_file(output=...)")
     from mtlkit.recipes.inputs.open_model import open_model
     from mtlkit.recipes.predict import predict as run
 
     return list(run(options, open_model(options)[0], sys.stdin))
+
+
+@takes(PredictOptions)
+def predict_to_file(options: PredictOptions) -> Path:
+    """Write the predictions for texts to `output`, a file or a folder of parts, and return its path, as `mtlkit predict --output`
+    does. `resume`, `overwrite` and memory are as for `embed_to_file`."""
+    from mtlkit.recipes.inputs.open_model import open_model
+    from mtlkit.recipes.outputs.write import check_output
+    from mtlkit.recipes.predict import predict_to_output as run
+
+    check_output(options)
+    assert options.output is not None
+    for _ in run(options, open_model(options)[0], sys.stdin):
+        pass
+    return options.output
+
+
+@takes(JoinOptions)
+def join(options: JoinOptions) -> Joined:
+    """Check that an output in parts is complete, as `mtlkit join` does, and with `output` join its parts into one file."""
+    from mtlkit.recipes.join import join as run
+
+    return run(options)
 
 
 @takes(EvalOptions)

@@ -40,6 +40,10 @@ class DataError(MtlkitError):
     exit_code = 3
 
 
+class NoRowsError(DataError):
+    """A source without a single row."""
+
+
 class SavingError(MtlkitError):
     """A file that cannot be written, e.g. because the disk is full."""
 

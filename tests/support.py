@@ -17,6 +17,7 @@ from mtlkit.config.commands.check_data import CheckDataOptions
 from mtlkit.config.commands.embed import EmbedOptions
 from mtlkit.config.commands.evaluate import EvalOptions
 from mtlkit.config.commands.heads import HeadsOptions
+from mtlkit.config.commands.join import JoinOptions
 from mtlkit.config.commands.mine import MineOptions
 from mtlkit.config.commands.predict import PredictOptions
 from mtlkit.config.commands.pretrain import PretrainOptions
@@ -46,6 +47,7 @@ COMMANDS: dict[str, type[Any]] = {
     "pretrain": PretrainOptions,
     "train-sentence": TrainSentenceOptions,
     "train-mtl": TrainMtlOptions,
+    "join": JoinOptions,
     "mine": MineOptions,
     "embed": EmbedOptions,
     "eval": EvalOptions,

@@ -23,6 +23,7 @@ from mtlkit.cli import (
     export,
     heads,
     info,
+    join,
     mine,
     predict,
     pretrain,
@@ -45,7 +46,7 @@ SUMMARY = "From raw text to a small sentence encoder with several task heads."
 TRAIN, USE, LOOK = "Train", "Use a model", "Inspect data and runs"
 PANELS_OF = {
     TRAIN: (pretrain, train_sentence, train_mtl),
-    USE: (embed, predict, mine, heads, export, serve),
+    USE: (embed, predict, join, mine, heads, export, serve),
     LOOK: (check_data, evaluate, curves, info),
 }
 

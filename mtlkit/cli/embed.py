@@ -13,8 +13,6 @@ from mtlkit.cli.progress import followed, loading
 from mtlkit.config.commands.embed import EmbedOptions
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from mtlkit.config.vector_settings import Similarity
     from mtlkit.inference.loaded_model import LoadedModel
     from mtlkit.recipes.embed import Embedded, Similarities
@@ -27,7 +25,7 @@ def embed(options: EmbedOptions, as_json: bool) -> None:
     """Turn texts into vectors.
 
     In a terminal, prints a short view and the similarity of every pair; in a pipe, one JSON object per line with text and
-    vector. --output writes a file in constant memory, and --resume continues it after any interruption.
+    vector. --output writes a file, or a folder of parts, in constant memory, and --resume continues it after any interruption.
 
     --similarity prints the similarity of every pair instead. It is the cosine, unless the model specifies another.
     """
@@ -39,9 +37,10 @@ def embed(options: EmbedOptions, as_json: bool) -> None:
         from mtlkit.recipes import embed as recipe
         from mtlkit.recipes.inputs.open_model import open_model
         from mtlkit.recipes.inputs.texts import input_notes
+        from mtlkit.recipes.outputs.write import check_output
 
         if options.output is not None:
-            recipe.check_output(options)
+            check_output(options)
         loaded, ref = open_model(options)
     say(f"model: {ref}, {ref.reason}")
     say_notes(loaded)
@@ -50,23 +49,14 @@ def embed(options: EmbedOptions, as_json: bool) -> None:
     if options.similarity:
         give_similarities(recipe.similarities(options, loaded, sys.stdin), str(ref), as_json)
     elif options.output is not None:
-        write(options, options.output, loaded, str(ref), as_json)
+        from mtlkit.cli.output_progress import write
+
+        dim = loaded.output_dim(options.dim)
+        steps = recipe.embed_to_output(options, loaded, sys.stdin)
+        write(options, steps, "vectors", "embedding", as_json, model=str(ref), dim=dim)
     else:
         give_vectors(options, loaded, str(ref), as_json)
     say_cut(loaded.encoder)
-
-
-def write(options: EmbedOptions, output: Path, loaded: LoadedModel, model: str, as_json: bool) -> None:
-    """The vectors into a file."""
-    from mtlkit.cli.embed_progress import follow
-    from mtlkit.recipes.embed import embed_to_file
-
-    dim = loaded.output_dim(options.dim)
-    written = follow(embed_to_file(options, loaded, sys.stdin))
-    if as_json:
-        print_json({"model": model, "dim": dim, "output": str(output), "rows": written})
-    else:
-        print(f"{output}: {written:,} vectors of {dim}")
 
 
 def give_vectors(options: EmbedOptions, loaded: LoadedModel, model: str, as_json: bool) -> None:
@@ -144,5 +134,6 @@ def register(app: typer.Typer, panel: str) -> None:
         "cat texts.txt | mtlkit embed - > vectors.jsonl",
         "mtlkit embed --input articles.parquet --column body --output vectors.npy",
         "mtlkit embed --input articles.parquet --column body --output vectors.npy --resume",
+        "mtlkit embed --input 'articles/*.parquet' --column body --keep id --output vectors/ --shard 0/4",
     ]
     add_command(app, "embed", EmbedOptions, embed, examples, panel)

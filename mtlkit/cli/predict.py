@@ -31,6 +31,8 @@ def predict(options: PredictOptions, as_json: bool) -> None:
     Heads that read pairs of texts predict with --pair: for two texts, or two columns of --input. Heads that label words give
     spans with their places in the text, in characters; in a terminal, the spans are marked in the text.
 
+    --output writes a file, or a folder of parts, in constant memory, and --resume continues it after any interruption.
+
     With --reject, classification heads may answer "none of these": for texts unlike those that they were trained on, and for
     blank texts.
     """
@@ -45,8 +47,12 @@ def predict(options: PredictOptions, as_json: bool) -> None:
         from mtlkit.recipes.inputs.pairs import predicts_pairs
         from mtlkit.recipes.inputs.texts import input_notes
         from mtlkit.recipes.inputs.words import reads_words
+        from mtlkit.recipes.outputs.write import check_output
         from mtlkit.recipes.predict import predict as answers_to
+        from mtlkit.recipes.predict import predict_to_output
 
+        if options.output is not None:
+            check_output(options)
         loaded, found = open_model(options)
     say(f"model: {found}, {found.reason}")
     say_notes(loaded)
@@ -63,6 +69,12 @@ def predict(options: PredictOptions, as_json: bool) -> None:
         scopes = loaded.scopes_for(known)
         if without := [name for name in known if name not in scopes]:
             say(f"only blank texts are rejected by {listed(without)}: {loaded.name} keeps no training vectors for that", "yellow")
+    if options.output is not None:
+        from mtlkit.cli.output_progress import write
+
+        write(options, predict_to_output(options, loaded, sys.stdin), "predictions", "predicting", as_json, model=str(found))
+        say_cut(loaded.encoder)
+        return
     blank = Blank()
     answers = blank.counted(followed(answers_to(options, loaded, sys.stdin), "predicting"))
     if as_json:
@@ -156,6 +168,7 @@ def register(app: typer.Typer, panel: str) -> None:
         'mtlkit predict "The striker scored twice before the interval."',
         'mtlkit predict --reject auto "What is the capital of Peru?"',
         "mtlkit predict --input reviews.csv --task sentiment > out.jsonl",
+        "mtlkit predict --input reviews.csv --keep id --output out.csv --top-k 3",
         'mtlkit predict --model runs/nli --pair "A man is eating." "Somebody eats."',
         "mtlkit predict --model runs/nli --input pairs.csv --pair premise,hypothesis",
     ]

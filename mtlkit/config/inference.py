@@ -51,9 +51,9 @@ class TextOptions(ModelOptions):
     texts: list[str] = option(
         [], "Texts; a single '-' reads them from standard input, one per line.", panel=COMMON, positional=True
     )
-    input: Path | None = option(
-        None,
-        "File of texts: csv, jsonl, parquet, txt, ..., compressed or remote; '-' is standard input.",
+    input: list[str] = option(
+        [],
+        "Files of texts: csv, jsonl, parquet, txt, ..., compressed or remote; folders, quoted patterns; '-' is standard input.",
         metavar="FILE",
         panel=COMMON,
         rank=1,

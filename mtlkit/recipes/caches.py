@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mtlkit.config.commands.run_commands import InfoOptions
 from mtlkit.config.paths import cache_folder
-from mtlkit.data.resumable_output import files_of
+from mtlkit.data.outputs.resumable_output import files_of
 from mtlkit.errors import UsageError
 from mtlkit.report.caches import CacheFacts, CacheReport
 from mtlkit.runs import atomic as disk

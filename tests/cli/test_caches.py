@@ -14,7 +14,8 @@ import pytest
 
 from mtlkit.config.architecture import Encoding
 from mtlkit.data.cache import encode_cached
-from mtlkit.data.resumable_output import OutputParts
+from mtlkit.data.outputs.columns import OutputRows
+from mtlkit.data.outputs.resumable_output import OutputParts
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.runs.lock import locked
 from mtlkit.runs.store import FEATURES, RowStream, entry_in
@@ -32,7 +33,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text_encoder: TextEnco
     entry_in(tmp_path / "runs" / ".cache" / FEATURES, FEATURES, "0123456789abcdef" * 4).write({"rows": ROWS})
     parts = OutputParts(tmp_path / "out.npy", {"model": "m"})
     parts.open(resume=False, overwrite=False)
-    parts.write(0, ["a"], ROWS[:1])
+    parts.write(0, OutputRows(["a"], ROWS[:1]))
     for path in mine(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("mine")

@@ -157,10 +157,10 @@ def test_a_file_that_cannot_be_finished_leaves_the_old_one(typed: Typed, mtl: Pa
     [
         ([], 2, "no texts; give some as arguments, '-' for standard input, or a file with --input"),
         (["a", "--input", "x.csv"], 2, "texts and --input are given; use one of them"),
-        (["a", "--output", "a.xyz"], 2, "suffix '.xyz' is not one of .npy, .jsonl, .parquet, .safetensors"),
+        (["a", "--output", "a.xyz"], 2, "suffix '.xyz' is not one of .npy, .safetensors, .jsonl, .csv, .parquet"),
         (["a", "--output", "none/a.npy"], 2, "existing folder"),
         (["--input", "none.csv"], 3, "none.csv: no such file"),
-        (["--input", "."], 3, "a folder; name a file"),
+        (["--input", "."], 3, "file in this folder"),
         (["a\udcffb"], 2, r"text 'a\udcffb' contains bytes that are not UTF-8"),
     ],
 )

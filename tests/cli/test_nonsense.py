@@ -76,6 +76,7 @@ def usual(runs: Path) -> dict[str, list[object]]:
         "pretrain": ["tiny.csv", *shape, "--context", 8],
         "train-sentence": fresh,
         "train-mtl": fresh,
+        "join": ["parts"],
         "mine": ["pairs.csv", *model, "--output", "mined.csv", "--overwrite", "--margin", 0],
         "embed": [*model, "a text"],
         "eval": [*model, "--task", "kind=tiny.csv"],

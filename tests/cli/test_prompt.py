@@ -88,7 +88,7 @@ def test_a_prompt_that_cannot_be_used_is_one_line(prompt: str, words: str, typed
 def test_parts_of_another_prompt_are_not_resumed(typed: Any, folder: Path, tmp_path: Path, monkeypatch: Any) -> None:
     texts, output = tmp_path / "texts.txt", tmp_path / "vectors.npy"
     texts.write_text("\n".join(TEXTS))
-    from mtlkit.data.resumable_output import OutputParts
+    from mtlkit.data.outputs.resumable_output import OutputParts
 
     def broken(*_: Any) -> Any:
         raise KeyboardInterrupt

@@ -25,13 +25,14 @@ from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.data.cache import encode_cached
 from mtlkit.data.datasets.labelled_table import LabelledTable
 from mtlkit.data.datasets.task_data import prepare
-from mtlkit.data.resumable_output import OutputParts
+from mtlkit.data.outputs.columns import Layout, OutputRows, VectorColumn
+from mtlkit.data.outputs.resumable_output import OutputParts
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import MtlkitError, UsageError
 from mtlkit.inference.engines.calibration import activation_ranges
 from mtlkit.inference.loaded_model import LoadedModel, load
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.recipes.embedding.finished_output import TextsDigest, check_finished, note_finished
+from mtlkit.recipes.outputs.finished_output import TextsDigest, check_finished, note_finished
 from mtlkit.recipes.training.baselines.cache import ScoredRows, baseline_entry, keep_outputs, read_outputs
 from mtlkit.recipes.training.teacher import Teacher
 from mtlkit.runs import store
@@ -116,7 +117,7 @@ def write_parts(folder: Path) -> None:
     parts = OutputParts(folder / "out.npy", SETTINGS)
     parts.open(resume=False, overwrite=False)
     for number, texts in enumerate(PIECES):
-        parts.write(number, texts, vectors_of(number))
+        parts.write(number, OutputRows(texts, vectors_of(number)))
 
 
 def parts(folder: Path) -> Computed:
@@ -125,8 +126,8 @@ def parts(folder: Path) -> Computed:
     done.open(resume=True, overwrite=False)
     for number, texts in enumerate(PIECES):
         if not done.holds(number, texts):
-            done.write(number, texts, vectors_of(number))
-    for _ in done.assemble(len(PIECES), 4):
+            done.write(number, OutputRows(texts, vectors_of(number)))
+    for _ in done.assemble(len(PIECES), Layout(True, (), VectorColumn(4))):
         pass
     return {"output": np.load(folder / "out.npy")}
 

@@ -4,7 +4,6 @@ import io
 import json
 import threading
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +15,16 @@ from safetensors.numpy import load_file
 from mtlkit.config.commands.embed import EmbedOptions
 from mtlkit.errors import DataError, UsageError
 from mtlkit.recipes import embed as recipe
-from mtlkit.recipes.embed import EmbedProgress
+from mtlkit.recipes.inputs import texts as texts_of_inputs
 from mtlkit.recipes.inputs.open_model import open_model
-from mtlkit.recipes.inputs.texts import parts
+from mtlkit.recipes.outputs.job import OutputProgress
 
 NOTHING = io.StringIO()
 
 
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recipe, "parts", partial(parts, size=4))
+    monkeypatch.setattr(texts_of_inputs, "PART_TEXTS", 4)
 
 
 @pytest.fixture
@@ -55,11 +54,11 @@ def test_a_file_is_written_part_by_part(small_parts: None, runs: Path, source: P
     out = tmp_path / f"out{suffix}"
     options = EmbedOptions(model=str(runs / "mtl"), input=source, output=out)
     loaded, _ = open_model(options)
-    steps = recipe.embed_to_file(options, loaded, NOTHING)
-    assert next(steps) == EmbedProgress("embedded", 4, None, 0)
+    steps = recipe.embed_to_output(options, loaded, NOTHING)
+    assert next(steps) == OutputProgress("computed", 4, None, 0)
     assert not out.exists()  # no file until it is complete
     later = [*((step.stage, step.texts) for step in steps)]
-    assert later == [("embedded", 8), ("embedded", 11), ("written", 4), ("written", 8), ("written", 11)]
+    assert later == [("computed", 8), ("computed", 11), ("written", 4), ("written", 8), ("written", 11)]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.txt", out.name]
     if suffix == ".npy":
         np.testing.assert_allclose(np.load(out), loaded.embed(source.read_text().splitlines()), atol=1e-5)
@@ -71,11 +70,11 @@ def test_a_fault_in_a_later_part_keeps_those_before(small_parts: None, runs: Pat
     options = EmbedOptions(model=str(runs / "mtl"), input=source, output=out)
     loaded, _ = open_model(options)
     with pytest.raises(DataError, match=r"in\.jsonl:6: invalid JSON"):
-        list(recipe.embed_to_file(options, loaded, NOTHING))
+        list(recipe.embed_to_output(options, loaded, NOTHING))
     assert sorted(path.name for path in tmp_path.iterdir()) == [".out.npy.parts", "in.jsonl"]
     source.write_text('{"text": "a"}\n' * 6)
-    steps = list(recipe.embed_to_file(replace(options, resume=True), loaded, NOTHING))
-    assert steps[-1] == EmbedProgress("written", 6, 6, 4)
+    steps = list(recipe.embed_to_output(replace(options, resume=True), loaded, NOTHING))
+    assert steps[-1] == OutputProgress("written", 6, 6, 4)
     assert np.load(out).shape == (6, 32)
 
 
@@ -85,7 +84,7 @@ def test_a_fault_in_the_first_part_leaves_nothing(small_parts: None, runs: Path,
     options = EmbedOptions(model=str(runs / "mtl"), input=source, output=tmp_path / "out.npy")
     loaded, _ = open_model(options)
     with pytest.raises(DataError, match=r"in\.jsonl:1: invalid JSON"):
-        list(recipe.embed_to_file(options, loaded, NOTHING))
+        list(recipe.embed_to_output(options, loaded, NOTHING))
     assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
 
 
@@ -112,7 +111,7 @@ def test_a_fault_of_the_model_ends_the_thread(
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ({"resume": True}, "--resume and --overwrite need an --output"),
+        ({"resume": True}, "--resume needs an --output"),
         ({"resume": True, "overwrite": True, "output": Path("a.npy")}, "use one of them"),
     ],
 )
@@ -120,14 +119,14 @@ def test_resume_needs_a_checkpoint(runs: Path, more: dict[str, Any], said: str) 
     options = EmbedOptions(model=str(runs / "mtl"), texts=["a"], **more)
     loaded, _ = open_model(options)
     with pytest.raises(UsageError, match=said):
-        list((recipe.embed_to_file if options.output else recipe.embed)(options, loaded, NOTHING))
+        list((recipe.embed_to_output if options.output else recipe.embed)(options, loaded, NOTHING))
 
 
 def test_a_place_to_write_to_is_needed(runs: Path, tmp_path: Path) -> None:
     options = EmbedOptions(model=str(runs / "mtl"), texts=["a"])
     loaded, _ = open_model(options)
     with pytest.raises(UsageError, match="no --output"):
-        list(recipe.embed_to_file(options, loaded, NOTHING))
+        list(recipe.embed_to_output(options, loaded, NOTHING))
 
 
 def test_similarities_are_the_cosines_of_every_pair(small_parts: None, runs: Path, source: Path, texts: list[str]) -> None:
@@ -164,7 +163,7 @@ def test_vectors_are_cut_and_only_then_scaled(
     got = [part.vectors for part in recipe.embed(replace(options, output=None), loaded, NOTHING)]
     assert all(part.flags["C_CONTIGUOUS"] for part in got)
     np.testing.assert_array_equal(np.concatenate(got), wanted)
-    list(recipe.embed_to_file(options, loaded, NOTHING))
+    list(recipe.embed_to_output(options, loaded, NOTHING))
     assert options.output is not None
     np.testing.assert_array_equal(written(options.output), wanted)
 

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,26 +17,24 @@ import pytest
 from mtlkit.config.commands.embed import EmbedOptions
 from mtlkit.errors import UsageError
 from mtlkit.recipes import embed as recipe
-from mtlkit.recipes.embed import EmbedProgress
+from mtlkit.recipes.inputs import texts as texts_of_inputs
 from mtlkit.recipes.inputs.open_model import open_model
-from mtlkit.recipes.inputs.texts import parts
+from mtlkit.recipes.outputs.job import OutputProgress
 
 PARTS = 12
 SLOW = """
 import sys, time
-from functools import partial
 from mtlkit.cli.app import main
-from mtlkit.data.resumable_output import OutputParts
-from mtlkit.recipes import embed
+from mtlkit.data.outputs.resumable_output import OutputParts
 from mtlkit.recipes.inputs import texts
 
-embed.parts = partial(texts.parts, size=4)
+texts.PART_TEXTS = 4
 write = OutputParts.write
 
 pause = float(sys.argv.pop(1))
 
-def slowly(self, number, part, vectors):
-    write(self, number, part, vectors)
+def slowly(self, number, rows):
+    write(self, number, rows)
     time.sleep(pause)
 
 OutputParts.write = slowly
@@ -72,10 +69,10 @@ def interrupted(source: Path, out: Path, model: Path, after: int, number: int) -
     return process.returncode, said
 
 
-def here(options: EmbedOptions) -> list[EmbedProgress]:
+def here(options: EmbedOptions) -> list[OutputProgress]:
     """The same in this process."""
     loaded, _ = open_model(options)
-    return list(recipe.embed_to_file(options, loaded, io.StringIO()))
+    return list(recipe.embed_to_output(options, loaded, io.StringIO()))
 
 
 BY_HAND = pytest.mark.slow
@@ -87,7 +84,7 @@ BY_HAND = pytest.mark.slow
 def test_a_file_is_the_same_after_a_kill(  # fault 1
     runs: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
 ) -> None:
-    monkeypatch.setattr(recipe, "parts", partial(parts, size=4))
+    monkeypatch.setattr(texts_of_inputs, "PART_TEXTS", 4)
     out, whole = tmp_path / f"out{suffix}", tmp_path / f"whole{suffix}"
     code, _ = interrupted(source, out, runs / "mtl", random.randrange(2, PARTS - 2), signal.SIGKILL)
     assert code == -signal.SIGKILL
@@ -107,10 +104,10 @@ def test_a_file_is_the_same_after_a_kill(  # fault 1
 @pytest.fixture
 def half_done(runs: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EmbedOptions:
     """An output that was interrupted with half of its parts done."""
-    monkeypatch.setattr(recipe, "parts", partial(parts, size=4))
+    monkeypatch.setattr(texts_of_inputs, "PART_TEXTS", 4)
     options = EmbedOptions(model=str(runs / "mtl"), input=source, output=tmp_path / "out.npy")
     loaded, _ = open_model(options)
-    steps = recipe.embed_to_file(options, loaded, io.StringIO())
+    steps = recipe.embed_to_output(options, loaded, io.StringIO())
     for _ in range(PARTS // 2):
         next(steps)
     steps.close()  # type: ignore[attr-defined]
@@ -154,7 +151,7 @@ def test_interrupted_embed_prints_the_resume_command(  # faults 7, 8, 44
     assert f"vectors are kept; resume with: mtlkit embed --resume --input {source} --output {out} --model {runs / 'mtl'}" in said
     assert count >= 8
     assert "Traceback" not in said
-    monkeypatch.setattr(recipe, "parts", partial(parts, size=4))
+    monkeypatch.setattr(texts_of_inputs, "PART_TEXTS", 4)
     options = EmbedOptions(model=str(runs / "mtl"), input=source, output=out, resume=True)
     with pytest.raises(UsageError, match="was started with normalize false, but now it is true"):
         here(replace(options, normalize=True))
@@ -186,7 +183,7 @@ def test_a_full_disk_keeps_what_was_done(  # fault 5
     assert f"{out}: File too large" in full.stderr
     assert "resume with: mtlkit embed --resume" in full.stderr
     assert (out.exists(), len(done(out))) == (False, PARTS)
-    monkeypatch.setattr(recipe, "parts", partial(parts, size=4))
+    monkeypatch.setattr(texts_of_inputs, "PART_TEXTS", 4)
     here(EmbedOptions(model=str(runs / "mtl"), input=source, output=out, resume=True))
     assert np.load(out).shape == (4 * PARTS - 1, 32)
 
@@ -201,8 +198,8 @@ from mtlkit.recipes import embed
 torch.set_num_threads(1)
 options = EmbedOptions(model=sys.argv[1], input=Path(sys.argv[2]), output=Path(sys.argv[3]))
 loaded, _ = open_model(options)
-for step in embed.embed_to_file(options, loaded, io.StringIO()):
-    if step.texts == 8 * 4096 and step.stage == "embedded":
+for step in embed.embed_to_output(options, loaded, io.StringIO()):
+    if step.texts == 8 * 4096 and step.stage == "computed":
         early = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - early) // 1024)
 """

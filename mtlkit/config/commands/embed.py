@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Literal
 
 from mtlkit.config.common import MACHINE, OUTPUT
 from mtlkit.config.inference import TextOptions, VectorOptions
 from mtlkit.config.option import COMMON, option
+from mtlkit.config.outputs import OutputOptions
+
+VectorType = Literal["float32", "float16", "int8", "binary"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class EmbedOptions(VectorOptions, TextOptions):
+class EmbedOptions(VectorOptions, OutputOptions, TextOptions):
     """Options of `mtlkit embed`."""
 
-    output: Path | None = option(
-        None,
-        "Write vectors to a .npy, .jsonl, .parquet or .safetensors file.",
-        metavar="FILE",
-        panel=COMMON,
-        short="-o",
-        rank=2,
-        complete="file",
-    )
     task: str | None = option(
         None,
         "Vectors as the head of this task reads them, through its adapter.",
@@ -34,8 +28,11 @@ class EmbedOptions(VectorOptions, TextOptions):
     )
     similarity: bool = option(False, "Print the similarity of every pair of texts instead of vectors.", panel=COMMON, rank=3)
     normalize: bool = option(False, "Scale vectors to length 1.", panel=OUTPUT)
-    resume: bool = option(False, "Continue an unfinished run of the same --output.", panel=OUTPUT)
-    overwrite: bool = option(False, "Replace --output and discard unfinished parts of it.", panel=OUTPUT)
+    dtype: VectorType = option(
+        "float32",
+        "Type of written vectors: int8 has a scale for each vector, binary is one bit for each number.",
+        panel=OUTPUT,
+    )
     batch_tokens: int | None = option(
         None, "Tokens per batch.", panel=MACHINE, minimum=8, default_text="3072 on a CPU, 65536 on a GPU", advanced=True
     )

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from mtlkit.config.common import OUTPUT
 from mtlkit.config.inference import TextOptions
 from mtlkit.config.option import COMMON, finite, option
+from mtlkit.config.outputs import OutputOptions
 from mtlkit.errors import UsageError, shorten
 
 
@@ -21,7 +23,7 @@ def parse_reject(text: str) -> float | Literal["auto"]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictOptions(TextOptions):
+class PredictOptions(OutputOptions, TextOptions):
     """Options of `mtlkit predict`."""
 
     task: str | None = option(
@@ -49,4 +51,12 @@ class PredictOptions(TextOptions):
         rank=3,
         parse=parse_reject,
         complete=("auto",),
+    )
+    top_k: int | None = option(
+        None,
+        "Give the probabilities of the K likeliest labels only.",
+        panel=OUTPUT,
+        metavar="K",
+        minimum=1,
+        default_text="all labels",
     )

@@ -77,6 +77,18 @@ def _files_below(folder: Path, folders: tuple[str, ...]) -> Iterator[tuple[tuple
                 yield from _files_below(entry, (*folders, entry.name))
 
 
+def files_in(folder: Path) -> list[Path]:
+    """All data files in a folder and its subfolders, sorted by name; of a data set saved by `datasets`, those with rows."""
+    if shards := _saved_shards(folder):
+        return [folder / name for name in sorted(shards)]
+    paths = []
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith((".", "_"))]
+        shown = (name for name in names if not name.startswith((".", "_")) and name not in SIDECARS)
+        paths += [Path(parent) / name for name in shown if is_data(name)]
+    return sorted(paths)
+
+
 def _saved_shards(folder: Path) -> set[str]:
     """The files of a data set saved by `datasets`, according to state.json; its other files are caches."""
     try:

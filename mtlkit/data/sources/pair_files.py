@@ -11,9 +11,9 @@ from mtlkit.data.sources import existing_split
 from mtlkit.data.sources.columns import column_list, join_text, numbered
 from mtlkit.data.sources.grammar.spec import Query
 from mtlkit.data.sources.pair_columns import PairColumns, labelled_pair_columns
-from mtlkit.data.sources.rows import BadRow, place_of
+from mtlkit.data.sources.rows import BadRow, Row, place_of
 from mtlkit.data.sources.text_files import open_input
-from mtlkit.errors import DataError, UsageError
+from mtlkit.errors import DataError, NoRowsError, UsageError
 
 ADVICE = "specify --pair FIRST,SECOND"
 
@@ -21,8 +21,15 @@ ADVICE = "specify --pair FIRST,SECOND"
 def read_pairs(
     input: str | Path, pair: str | None, encoding: str | None, recorded: Sequence[SourceRecord] = ()
 ) -> Iterator[tuple[str, str]]:
-    """The pairs of a source, which may have keys, in row order. `pair` names its two columns, joined with `,`; by default they
-    are those that the tasks of a model read, `recorded`.
+    """The pairs of a source, as `pairs_and_rows` gives them."""
+    return (texts for texts, _ in pairs_and_rows(input, pair, encoding, recorded))
+
+
+def pairs_and_rows(
+    input: str | Path, pair: str | None, encoding: str | None, recorded: Sequence[SourceRecord] = ()
+) -> Iterator[tuple[tuple[str, str], Row]]:
+    """The pairs of a source, which may have keys, and the rows that they are in, in their order. `pair` names its two columns,
+    joined with `,`; by default they are those that the tasks of a model read, `recorded`.
 
     Raises UsageError if `pair` names one column, DataError for a missing column or text, as each pair must keep its row number.
     """
@@ -48,9 +55,9 @@ def read_pairs(
                 raise DataError(text.reason)
             if not text.strip():
                 raise DataError(f"{place_of(row, source.name, number)}: no text in column '{'+'.join(columns)}'")
-        yield str(texts[0]), str(texts[1])
+        yield (str(texts[0]), str(texts[1])), row
     if not number:
-        raise DataError(f"{source.name}: no rows; give a file with a header and rows")
+        raise NoRowsError(f"{source.name}: no rows; give a file with a header and rows")
 
 
 def choose_sides(columns: Sequence[str], query: Query, location: str, recorded: Sequence[SourceRecord]) -> PairColumns:

@@ -62,21 +62,44 @@ class RemoteSource(FilesSource):
     previewed: ClassVar[bool] = False
 
     @cached_property
-    def _grouped(self) -> SplitFiles:
+    def files(self) -> list[RemoteFile]:
+        """The files, sorted by name. Raises DataError, NetworkError."""
         system, path = file_system(self.name)
         with translated_errors(self.name):
             if "*" in path:
                 paths = sorted(system.glob(path))
-            elif system.isfile(path) or self.name.startswith("http"):
-                return SplitFiles({"train": [RemoteFile(system, path, self.name)]})
+            elif self.name.startswith("http") or system.isfile(path):
+                return [RemoteFile(system, path, self.name)]
             else:
                 paths = sorted(name for name in system.find(path) if is_data(name))
-        if not paths:
-            raise DataError(f"{self.name}: no {listed(READERS, len(READERS))} file found")
-        root = path.partition("*")[0].rpartition("/")[0] if "*" in path else path
         files = [RemoteFile(system, name, system.unstrip_protocol(name)) for name in paths]
-        folders = [tuple(name.removeprefix(root).strip("/").split("/")[:-1]) for name in paths]
-        return group(list(zip(folders, files, strict=True)), self.name)
+        files = [
+            file for file in files if not any(part.startswith((".", "_")) for part in (*self._folders(file), file.file_name))
+        ]
+        if not files:
+            raise DataError(f"{self.name}: no {listed(READERS, len(READERS))} file found")
+        return files
+
+    @property
+    def looks_like_file(self) -> bool:
+        """Whether the URL is that of a file, judging by its suffix."""
+        return "*" not in self.name and is_data(self.name.partition("?")[0])
+
+    def _names(self, file: RemoteFile) -> tuple[str, ...]:
+        """The names of a file and of the folders below the URL that it is in."""
+        return (*self._folders(file), file.file_name)
+
+    def _folders(self, file: RemoteFile) -> tuple[str, ...]:
+        """The folders below the URL that a file is in."""
+        path = file_system(self.name)[1]
+        root = path.partition("*")[0].rpartition("/")[0] if "*" in path else path
+        return tuple(file.path.removeprefix(root).strip("/").split("/")[:-1])
+
+    @cached_property
+    def _grouped(self) -> SplitFiles:
+        if len(self.files) == 1 and self.files[0].url == self.name:
+            return SplitFiles({"train": [*self.files]})
+        return group([(self._folders(file), file) for file in self.files], self.name)
 
     def grouped(self) -> SplitFiles:
         return self._grouped
@@ -113,8 +136,8 @@ def _missing_package(protocol: str, error: ImportError) -> str:
 
 
 @contextmanager
-def translated_errors(url: str) -> Iterator[None]:
-    """Turns the errors of file systems into one-line errors of mtlkit."""
+def translated_errors(url: str, advice: str = "give a local file") -> Iterator[None]:
+    """Turns the errors of file systems into one-line errors of mtlkit; `advice` is for a host that cannot be reached."""
     try:
         yield
     except MtlkitError:
@@ -126,7 +149,7 @@ def translated_errors(url: str) -> Iterator[None]:
     except Exception as error:  # the libraries share no base class
         reason = first_line(error)
         if is_network_fault(error):
-            raise NetworkError(f"{url}: cannot be reached ({reason}); give a local file") from None
+            raise NetworkError(f"{url}: cannot be reached ({reason}); {advice}") from None
         raise DataError(f"{url}: {reason}") from None
 
 

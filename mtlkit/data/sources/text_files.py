@@ -16,8 +16,8 @@ from mtlkit.data.sources import FileSource, Source, StandardInput, existing_spli
 from mtlkit.data.sources.columns import Columns, join_text, numbered, text_columns, with_columns
 from mtlkit.data.sources.grammar.spec import Query, exists, parse_source
 from mtlkit.data.sources.parquet import parquet_batches, parquet_file
-from mtlkit.data.sources.rows import BadRow
-from mtlkit.errors import DataError
+from mtlkit.data.sources.rows import BadRow, Row
+from mtlkit.errors import DataError, NoRowsError
 
 ADVICE = "specify --column NAME"
 
@@ -45,7 +45,7 @@ def read_column(
         batches = _parquet_texts(LocalFile(source.path), column, recorded)
         if batches is not None:
             return chain.from_iterable(batches)
-    return _texts_of_rows(source, existing_split(source, query.split), column, encoding, recorded)
+    return (text for text, _ in texts_and_rows(source, existing_split(source, query.split), column, encoding, recorded))
 
 
 def input_record(
@@ -89,9 +89,10 @@ def _is_parquet(name: str) -> bool:
     return split_suffix(name) == (".parquet", None)
 
 
-def _texts_of_rows(
+def texts_and_rows(
     source: Source, split: str, column: str | None, encoding: str | None, recorded: Sequence[SourceRecord]
-) -> Iterator[str]:
+) -> Iterator[tuple[str, Row]]:
+    """The texts of a source and the rows that they are in. Raises DataError."""
     columns: tuple[str, ...] = ()
 
     def choose(names: list[str]) -> None:
@@ -107,7 +108,7 @@ def _texts_of_rows(
         text = join_text(row, columns, source.name, number)
         if isinstance(text, BadRow):
             raise DataError(text.reason)
-        yield text
+        yield text, row
     if not number:
         raise _no_rows(source.name)
 
@@ -153,5 +154,5 @@ def _no_text(name: str, number: int, columns: Sequence[str]) -> DataError:
     return DataError(f"{name}: row {number} has no text in column '{'+'.join(columns)}'")
 
 
-def _no_rows(name: str) -> DataError:
-    return DataError(f"{name}: no rows; give a file with a header and rows")
+def _no_rows(name: str) -> NoRowsError:
+    return NoRowsError(f"{name}: no rows; give a file with a header and rows")

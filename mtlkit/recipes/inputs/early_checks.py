@@ -17,11 +17,12 @@ from mtlkit.data.sources import Source, existing_split, open_source
 from mtlkit.data.sources.columns import LOOK_AHEAD, column_list, text_columns, with_columns
 from mtlkit.data.sources.grammar.spec import Query, parse_source
 from mtlkit.data.sources.grammar.task_names import named_sources
+from mtlkit.data.sources.input_tables import input_tables
 from mtlkit.data.sources.pair_columns import check_negatives, pair_objective
 from mtlkit.data.sources.rows import BadRow, Row, SkippedRows
 from mtlkit.data.sources.text_files import open_input
 from mtlkit.errors import DataError
-from mtlkit.recipes.inputs.texts import reads_standard_input
+from mtlkit.recipes.inputs.texts import check_one_place, reads_standard_input
 
 CheckedCommand = Literal["check-data", "train-sentence", "train-mtl"]
 FOR_PAIRS: dict[CheckedCommand, str] = {
@@ -114,9 +115,10 @@ def check_sources(sources: Iterable[str]) -> None:
 
 
 def check_input(options: TextOptions) -> None:
-    """Opens `--input`. Raises UsageError, DataError."""
-    if options.input is not None and not options.texts and not reads_standard_input(options):
-        open_input(options.input, options.column)
+    """Finds the tables of `--input` and opens the first. Raises UsageError, DataError."""
+    check_one_place(options)
+    if options.input and not reads_standard_input(options):
+        open_input(input_tables(options.input)[0].address, options.column)
 
 
 def _check(address: str, find: Callable[[Source, Query, str], None] | None) -> None:

@@ -12,15 +12,15 @@ from mtlkit.data.sources.grammar.spec import parse_source
 from mtlkit.data.sources.pair_files import read_pairs
 from mtlkit.data.sources.text_files import address_of
 from mtlkit.errors import UsageError
-from mtlkit.recipes.inputs.texts import check_typed, stream_texts
+from mtlkit.recipes.inputs.texts import check_one_place, check_typed, of_all_tables, stream_texts
 
 
 def predicts_pairs(options: PredictOptions, specs: Mapping[str, TaskSpec]) -> bool:
     """Whether examples are pairs of texts: if --pair or the keys of --input say so, or all heads that predict read pairs and
     texts come from a file."""
-    if options.pair is not None or options.input is None:
+    if options.pair is not None or not options.input:
         return options.pair is not None
-    named = parse_source(address_of(options.input))[1]
+    named = parse_source(address_of(options.input[0]))[1]
     asked = [spec for name, spec in specs.items() if options.task in (None, name)]
     return any((named.pair, named.first, named.second)) or bool(asked and all(spec.pair is not None for spec in asked))
 
@@ -33,12 +33,11 @@ def stream_pairs(
 
     Raises UsageError if a text is missing, DataError.
     """
-    if options.input is not None:
-        if options.texts:
-            raise UsageError("texts and --input are given; use one of them")
+    if options.input:
+        check_one_place(options)
         if options.column is not None:
             raise UsageError(f"--column {options.column} names one column, and pairs of texts have two; use --pair FIRST,SECOND")
-        return read_pairs(options.input, options.pair, options.encoding, recorded)
+        return of_all_tables(options, lambda table: read_pairs(table, options.pair, options.encoding, recorded))
     assert options.pair is not None
     check_typed(options.pair)
     if not options.texts:

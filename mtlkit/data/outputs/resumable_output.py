@@ -1,7 +1,7 @@
-"""Saves the vectors of many texts in parts, so that an interrupted run can be resumed.
+"""Saves the rows of an output file in parts, so that an interrupted run can be resumed.
 
-`.NAME.parts/` beside the output holds `state.json` with the settings that the vectors depend on, and a file per part with its
-texts and their vectors. The key of a part covers the settings and its number.
+`.NAME.parts/` beside the output holds `state.json` with the settings that the rows depend on, and a file per part with its texts,
+their vectors and other values. The key of a part covers the settings and its number.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mtlkit.config.from_json import parse_object
+from mtlkit.config.from_json import parse_json, parse_object
 from mtlkit.config.small_files import read_file
-from mtlkit.data.vector_writers import Vectors, vector_file
+from mtlkit.data.outputs.columns import Layout, OutputRows
+from mtlkit.data.outputs.writers import output_file
 from mtlkit.errors import DataError, UsageError
 from mtlkit.runs import atomic as disk
 from mtlkit.runs.store import PART, SUFFIX, Arrays, StoreEntry, cache_key, has_shape
@@ -26,6 +27,7 @@ from mtlkit.runs.store import PART, SUFFIX, Arrays, StoreEntry, cache_key, has_s
 LOG = logging.getLogger(__name__)
 FORMAT = "2"  # increment when the stored arrays change
 STATE = "state.json"
+VALUES = {"texts": "values", "ends": "value_ends"}  # arrays with the values of other columns, as JSON
 PART_NAME = re.compile(r"\d{8,}" + re.escape(SUFFIX))
 
 
@@ -91,24 +93,30 @@ class OutputParts:
             raise UsageError(f"--resume: the texts of part {number + 1} of {self.output} differ from the earlier run; {advice}")
         return True
 
-    def write(self, number: int, texts: Sequence[str], vectors: Vectors) -> None:
+    def write(self, number: int, rows: OutputRows) -> None:
         """Saves a part. Raises SavingError if writing fails, IntegrityError for numbers that are not finite."""
+        arrays = _pack(rows.texts)
+        if rows.vectors is not None:
+            arrays["vectors"] = rows.vectors
+        if rows.values is not None:
+            lines = [json.dumps(list(values), ensure_ascii=False, default=str) for values in rows.values]
+            arrays.update({VALUES[name]: array for name, array in _pack(lines).items()})
         part = self._entry(number)
         with disk.saving(self.output, "free some space and continue with --resume"):
-            part.write({"vectors": vectors, **_pack(texts)})
+            part.write(arrays)
 
-    def assemble(self, count: int, dim: int) -> Iterator[int]:
-        """Writes the output from the first `count` parts, yielding the number of texts of each; then removes the parts.
+    def assemble(self, count: int, layout: Layout) -> Iterator[int]:
+        """Writes the output from the first `count` parts, yielding the number of rows of each; then removes the parts.
 
         Raises DataError, also for a part that was damaged after it was written.
         """
-        with vector_file(self.output, dim, self.folder) as writer:
+        with output_file(self.output, layout, self.folder) as writer:
             for number in range(count):
                 entry = self._entry(number)
-                part = entry.read(lambda arrays: _is_valid(arrays) and arrays["vectors"].shape[1] == dim)
+                part = entry.read(lambda arrays: _is_valid(arrays) and _fits(arrays, layout))
                 if part is None:
                     raise DataError(f"{entry.path} was damaged after it was written; compute that part again with --resume")
-                writer.add(_unpack(part["texts"], part["ends"]), part["vectors"])
+                writer.add(layout.batch(_rows_of(part)))
                 yield len(part["ends"])
         self.remove()
 
@@ -144,7 +152,24 @@ def _is_valid(arrays: Arrays) -> bool:
     ends = arrays.get("ends")
     if ends is None or not has_shape(ends, "<i8", None) or not has_shape(arrays.get("texts"), "|u1", None):
         return False
-    return has_shape(arrays.get("vectors"), "<f4", len(ends), None)
+    if "vectors" in arrays and not has_shape(arrays["vectors"], "<f4", len(ends), None):
+        return False
+    values = [arrays.get(name) for name in VALUES.values()]
+    if all(array is None for array in values):
+        return "vectors" in arrays
+    return has_shape(values[0], "|u1", None) and has_shape(values[1], "<i8", len(ends))
+
+
+def _fits(arrays: Arrays, layout: Layout) -> bool:
+    """Whether a part has what the output's columns are made of."""
+    dim = arrays["vectors"].shape[1] if "vectors" in arrays else None
+    return dim == (layout.vector.dim if layout.vector else None) and (VALUES["texts"] in arrays) == bool(layout.others)
+
+
+def _rows_of(arrays: Arrays) -> OutputRows:
+    lines = _unpack(arrays[VALUES["texts"]], arrays[VALUES["ends"]]) if VALUES["texts"] in arrays else None
+    values = None if lines is None else [parse_json(line) for line in lines]
+    return OutputRows(_unpack(arrays["texts"], arrays["ends"]), arrays.get("vectors"), values)
 
 
 def _pack(texts: Sequence[str]) -> dict[str, NDArray[np.generic]]:

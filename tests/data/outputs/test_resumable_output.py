@@ -10,11 +10,13 @@ import pytest
 from faults import watch
 from safetensors.numpy import save_file
 
-from mtlkit.data.resumable_output import OutputParts
+from mtlkit.data.outputs.columns import Layout, OutputRows, VectorColumn
+from mtlkit.data.outputs.resumable_output import OutputParts
 from mtlkit.errors import DataError, UsageError
 
 TEXTS = ["a", "", "café 😀", "line\nbreak"]
 VECTORS = np.random.default_rng(0).standard_normal((4, 3)).astype(np.float32)
+LAYOUT = Layout(True, (), VectorColumn(3))
 MADE_BY = {"model": "12ab", "normalize": "false"}
 
 
@@ -23,13 +25,13 @@ def parts(tmp_path: Path) -> OutputParts:
     """Of two parts, the first is done."""
     parts = OutputParts(tmp_path / "out.npy", MADE_BY)
     parts.open(resume=False, overwrite=False)
-    parts.write(0, TEXTS[:3], VECTORS[:3])
+    parts.write(0, OutputRows(TEXTS[:3], VECTORS[:3]))
     return parts
 
 
 def test_parts_become_the_file_and_go_away(parts: OutputParts) -> None:
-    parts.write(1, TEXTS[3:], VECTORS[3:])
-    assert list(parts.assemble(2, 3)) == [3, 1]
+    parts.write(1, OutputRows(TEXTS[3:], VECTORS[3:]))
+    assert list(parts.assemble(2, LAYOUT)) == [3, 1]
     assert np.array_equal(np.load(parts.output), VECTORS)
     assert [path.name for path in parts.output.parent.iterdir()] == ["out.npy"]
 
@@ -107,24 +109,24 @@ def test_a_part_under_the_name_of_another_is_not_used(parts: OutputParts) -> Non
 
 @pytest.mark.parametrize("damage", ["bit", "gone"])
 def test_a_part_that_is_damaged_before_the_output_is_made_stops_it(parts: OutputParts, damage: str) -> None:
-    parts.write(1, TEXTS[3:], VECTORS[3:])
+    parts.write(1, OutputRows(TEXTS[3:], VECTORS[3:]))
     path = parts.folder / "00000000.safetensors"
     good = path.read_bytes()
     path.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
     if damage == "gone":
         path.unlink()
     with pytest.raises(DataError, match=r"00000000\.safetensors was damaged after it was written; compute .* with --resume"):
-        list(parts.assemble(2, 3))
+        list(parts.assemble(2, LAYOUT))
     assert not parts.output.exists()
-    parts.write(0, TEXTS[:3], VECTORS[:3])
-    assert list(parts.assemble(2, 3)) == [3, 1]
+    parts.write(0, OutputRows(TEXTS[:3], VECTORS[:3]))
+    assert list(parts.assemble(2, LAYOUT)) == [3, 1]
     assert np.array_equal(np.load(parts.output), VECTORS)
 
 
 def test_a_part_is_synced_before_it_counts_as_done(parts: OutputParts, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[tuple[str, str]] = []
     watch(monkeypatch, lambda _, name, path: done.append((name, path.name)))
-    parts.write(1, TEXTS[3:], VECTORS[3:])
+    parts.write(1, OutputRows(TEXTS[3:], VECTORS[3:]))
     assert [name for name, _ in done] == ["sync", "rename", "sync"]
     beside = done[0][1]
     assert beside.startswith(".00000001.safetensors.")
@@ -165,8 +167,8 @@ def test_files_of_others_in_the_folder_of_parts_are_kept(parts: OutputParts) -> 
     notes.write_text("mine")
     parts.open(resume=False, overwrite=True)
     assert not parts.any()
-    parts.write(0, TEXTS[:3], VECTORS[:3])
-    list(parts.assemble(1, 3))
+    parts.write(0, OutputRows(TEXTS[:3], VECTORS[:3]))
+    list(parts.assemble(1, LAYOUT))
     assert notes.read_text() == "mine"
     assert list(parts.folder.iterdir()) == [notes]
 
@@ -174,9 +176,9 @@ def test_files_of_others_in_the_folder_of_parts_are_kept(parts: OutputParts) -> 
 def test_texts_of_no_letters_are_kept(tmp_path: Path) -> None:
     parts = OutputParts(tmp_path / "out.jsonl", MADE_BY)
     parts.open(resume=False, overwrite=False)
-    parts.write(0, ["", ""], VECTORS[:2])
+    parts.write(0, OutputRows(["", ""], VECTORS[:2]))
     assert parts.holds(0, ["", ""])
-    assert list(parts.assemble(1, 3)) == [2]
+    assert list(parts.assemble(1, LAYOUT)) == [2]
 
 
 def test_a_place_that_vanished_is_a_data_error(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from mtlkit.config.paths import cache_folder
 from mtlkit.errors import UsageError
-from mtlkit.recipes.embedding.finished_output import TextsDigest, check_finished, note_finished
+from mtlkit.recipes.outputs.finished_output import TextsDigest, check_finished, note_finished
 
 SETTINGS = {"model": "0123", "dim": "4"}
 TEXTS = ["a cat", "a saw"]

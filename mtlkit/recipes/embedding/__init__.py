@@ -1,1 +1,0 @@
-"""Finished outputs of `embed`."""
