@@ -131,7 +131,7 @@ def ours(options: Namespace, schedule: str = "joint", whole: type[WholeBackbone]
         optimizer = ScheduledOptimizer(dict(model.named_parameters()), rate, weight_decay=WEIGHT_DECAY, clip=CLIP)
         batches = ((piece,) for piece in islice(mix.work(options.epochs), steps))
         taken = [
-            (sum(map(len, step.work.values())), sum(step.losses.values()))
+            (sum(map(len, step.pieces[0].values())), sum(step.losses.values()))
             for step in training.train(batches, losses, ModelUpdater(model, optimizer, compute))
         ]
         texts = sum(count for count, _ in taken)

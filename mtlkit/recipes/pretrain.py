@@ -27,9 +27,12 @@ from mtlkit.recipes.inputs.next_command import next_command
 from mtlkit.recipes.inputs.source_notes import source_notes
 from mtlkit.recipes.training.base_start import BaseStart, continued_start, find_origin, fresh_start
 from mtlkit.recipes.training.save import Provenance, TrainedModel, save_run
-from mtlkit.recipes.training.session import open_session
+from mtlkit.recipes.training.session import RunSession, open_session
 from mtlkit.runs.record import TOKENIZER
 from mtlkit.runs.staging import staged
+from mtlkit.training.checkpointing import FolderSaver
+from mtlkit.training.distributed.agreement import check_equal
+from mtlkit.training.distributed.ranks import ALONE, Ranks
 from mtlkit.training.events import Event, Finished, Note, result
 from mtlkit.training.loop import DivergedStep
 from mtlkit.training.objectives.language import LanguageObjective, MaskedTokens
@@ -48,7 +51,7 @@ def stream(options: PretrainOptions) -> Iterator[Event]:
     started = time.monotonic()
     with open_session(options, "pretrain", "pretrain") as session:
         yield from session.take_notes()
-        options, out = session.options, session.out
+        options, out, ranks = session.options, session.out, session.ranks
         if session.finished:
             yield Finished(out, session.finished.metrics, 0.0, next_command(NEXT, out, "pretrain", options))
             return
@@ -61,30 +64,40 @@ def stream(options: PretrainOptions) -> Iterator[Event]:
             yield Note(f"starting from {origin}, {origin.reason}")
         corpus, start = yield from _read(options, origin, compute)
         data = {**corpus.data, TOKENIZER: fingerprint([start.encoder.tokenizer.to_str()])}
+        session.check_inputs(start.objective.model, data)
         saver = session.saver(compute, data, options.init or SCRATCH, start.parent)
         yield from session.take_notes()
-        training = Pretraining(start.objective, corpus.windows, options, compute)
+        training = Pretraining(start.objective, corpus.windows, options, compute, ranks)
         yield Note(_describe(start, corpus, training))
         if session.state:
             training.resume(session.state)
         with session.log(saver, lambda error: _texts_of(error, corpus, start)) as log:
             yield from training.events(log, saver)
-            metrics = measured(start.backbone, start.objective, corpus, compute)
+            metrics = measured(start.backbone, start.objective, corpus, compute, ranks)
             metrics |= {"tokens": training.state.seen, "tokens_per_second": training.state.speed}
             training.evaluated(metrics)
         saver.ended(training.state.step, training.state_dict)
         if options.keep_state:
             saver.save(training.state.step, training.state_dict(complete=True))
-        encoder, base = start.encoder, MultiTaskModel(start.backbone)
-        trained = TrainedModel(base, encoder.tokenizer, "base", encoder.encoding, corpus.records, start.vectors)
-        with session.saving(saver), staged(out) as folder:
-            session.hand_over(folder)
-            if start.head is not None:
-                write_masked_head(folder, start.head)
-            save_run(folder, out, trained, Provenance("pretrain", options, corpus.data, start.parent), metrics)
-        session.end()
+        check_equal(ranks, "at the end", dict(start.objective.model.named_parameters()))
+        if ranks.is_main:
+            _save(session, saver, start, corpus, metrics)
         yield Note(result_line(metrics))
         yield Finished(out, metrics, time.monotonic() - started, next_command(NEXT, out, "pretrain", options))
+
+
+def _save(
+    session: RunSession[PretrainOptions], saver: FolderSaver, start: BaseStart, corpus: PretrainData, metrics: dict[str, Any]
+) -> None:
+    """Writes the run."""
+    encoder, base = start.encoder, MultiTaskModel(start.backbone)
+    trained = TrainedModel(base, encoder.tokenizer, "base", encoder.encoding, corpus.records, start.vectors)
+    with session.saving(saver), staged(session.out) as folder:
+        session.hand_over(folder)
+        if start.head is not None:
+            write_masked_head(folder, start.head)
+        save_run(folder, session.out, trained, Provenance("pretrain", session.options, corpus.data, start.parent), metrics)
+    session.end()
 
 
 @dataclass(frozen=True)
@@ -97,11 +110,13 @@ class PretrainData:
     records: dict[str, SourceRecord]
 
 
-def measured(backbone: Encoder, objective: LanguageObjective, corpus: PretrainData, compute: Compute) -> dict[str, Any]:
+def measured(
+    backbone: Encoder, objective: LanguageObjective, corpus: PretrainData, compute: Compute, ranks: Ranks = ALONE
+) -> dict[str, Any]:
     """The figures of the trained base on held-out texts."""
     if isinstance(objective, MaskedTokens):
-        return masked_perplexity(objective.model, corpus.held_out, objective.masking, corpus.windows.length, compute)
-    return perplexity(backbone, corpus.held_out, compute)
+        return masked_perplexity(objective.model, corpus.held_out, objective.masking, corpus.windows.length, compute, ranks)
+    return perplexity(backbone, corpus.held_out, compute, ranks)
 
 
 def result_line(metrics: Mapping[str, Any]) -> str:
@@ -118,7 +133,7 @@ def _describe(start: BaseStart, corpus: PretrainData, training: Pretraining) -> 
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return (
         f"{shape.layers} layers of {shape.dim}, {parameters:,} parameters, {shape.vocab_size:,} tokens in the vocabulary; "
-        f"{len(corpus.windows.ids):,} tokens of text, {training.steps:,} steps of {training.batch_tokens:,} on "
+        f"{len(corpus.windows.ids):,} tokens of text, {training.steps:,} steps of {training.step_tokens:,} on "
         f"{training.compute.device}; objective: {start.objective.name}"
     )
 

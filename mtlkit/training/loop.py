@@ -16,7 +16,7 @@ from mtlkit.training.balancing.loss_weighting import LossWeighting
 from mtlkit.training.diagnostics.gradient_stats import TrackedStep
 from mtlkit.training.diagnostics.gradient_tracker import GradientTracker
 from mtlkit.training.distributed.turns import Turns
-from mtlkit.training.losses import LossShares, NamesOf, mean_of, numbers, of_tasks
+from mtlkit.training.losses import NamesOf, mean_of, numbers, of_tasks
 from mtlkit.training.rng import Moment
 from mtlkit.training.spikes import Spike
 from mtlkit.training.train_state import ModelUpdater
@@ -60,12 +60,6 @@ class Step(Generic[Work]):
     def figures(self) -> dict[str, float]:
         """What is shown of every step besides its losses, by name."""
         return {"learning rate": self.rate, "gradient norm": self.gradient_norm}
-
-    @property
-    def work(self) -> Work:
-        """The micro-batch of a step with a single one."""
-        (piece,) = self.pieces
-        return piece
 
 
 def train(
@@ -141,7 +135,7 @@ class TrainLoop(Generic[Work]):
     def _add_gradients(self, index: int, pieces: tuple[Work, ...]) -> tuple[list[Work], Sequence[Recorded], list[Moment]]:
         """Adds up the gradients of the micro-batches that this process computes. Returns these, their losses, and the random
         numbers of each if the weighting compares losses before and after the step."""
-        shares = LossShares(pieces, self.names_of)
+        shares = self.turns.shares(pieces, self.names_of)
         own: list[Work] = []
         recorded: list[Recorded] = []
         moments: list[Moment] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 import torch
@@ -41,12 +41,20 @@ class LossShares(Generic[Work]):
     """Weights that turn the losses of micro-batches into means over a step.
 
     `names_of` gives the tasks of a micro-batch. The mean of a task's loss is over the micro-batches with that task; the mean of a
-    guard's loss, and of every loss if `names_of` is None, is over all micro-batches.
+    guard's loss, and of every loss if `names_of` is None, is over all micro-batches. The loss of a task that is `gathered` is one
+    for all micro-batches of a round, which `ranks` processes compute at the same time.
     """
 
-    def __init__(self, pieces: Sequence[Work], names_of: NamesOf[Work] | None) -> None:
+    def __init__(
+        self, pieces: Sequence[Work], names_of: NamesOf[Work] | None, gathered: Collection[str] = (), ranks: int = 1
+    ) -> None:
         self.pieces = len(pieces)
-        self.counts = None if names_of is None else Counter(name for piece in pieces for name in names_of(piece))
+        self.counts: Counter[str] | None = None
+        if names_of is not None:
+            self.counts = Counter(name for piece in pieces for name in names_of(piece) if name not in gathered)
+            for first in range(0, len(pieces) if gathered else 0, ranks):
+                together = {name for piece in pieces[first : first + ranks] for name in names_of(piece)}
+                self.counts.update(together.intersection(gathered))
 
     def of(self, names: Iterable[str]) -> dict[str, float]:
         """The weight of each loss of a micro-batch: one half for a task in two micro-batches."""

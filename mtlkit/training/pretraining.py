@@ -16,9 +16,11 @@ from torch import Tensor
 
 from mtlkit.batch import Batch
 from mtlkit.config.commands.pretrain import PretrainOptions
-from mtlkit.data.batching import WindowSampler
+from mtlkit.data.batching import Rows, WindowSampler
 from mtlkit.inference.compute import Compute
 from mtlkit.training.checkpointing import Saver
+from mtlkit.training.distributed.language_turns import language_turns
+from mtlkit.training.distributed.ranks import ALONE, Ranks
 from mtlkit.training.events import Epoch, Event, Progress, TaskState
 from mtlkit.training.incidents import StepSkipped
 from mtlkit.training.loop import DivergedStep, Step, train
@@ -26,6 +28,7 @@ from mtlkit.training.metrics_log import MetricsLog
 from mtlkit.training.objectives.language import LanguageObjective, placed
 from mtlkit.training.optimizer import LearningRate, ScheduledOptimizer
 from mtlkit.training.rng import RandomState
+from mtlkit.training.sampling.steps import group_sizes, groups
 from mtlkit.training.state_dict import StateDict, upgraded
 from mtlkit.training.train_state import ModelUpdater, TrainState
 
@@ -48,32 +51,44 @@ class TokenMicroBatch:
 
 
 class Pretraining:
-    """Trains a base on windows of text, for `--epochs` or `--tokens`. `steps` is the total number of optimizer steps."""
+    """Trains a base on windows of text, for `--epochs` or `--tokens`. `steps` is the total number of optimizer steps, each of
+    `step_tokens` tokens, and `ranks` are the processes that train together."""
 
-    def __init__(self, objective: LanguageObjective, windows: WindowSampler, options: PretrainOptions, compute: Compute) -> None:
+    def __init__(
+        self,
+        objective: LanguageObjective,
+        windows: WindowSampler,
+        options: PretrainOptions,
+        compute: Compute,
+        ranks: Ranks = ALONE,
+    ) -> None:
         self.objective, self.windows, self.options, self.compute = objective, windows, options, compute
         model = self.model = objective.model
         self.per_batch = max(1, options.batch_tokens // windows.length)
-        self.batch_tokens = self.per_batch * windows.length
-        steps_per_epoch = math.ceil(len(windows) / self.per_batch)
-        self.steps = options.passes * steps_per_epoch if options.tokens is None else max(1, options.tokens // self.batch_tokens)
+        self.step_tokens = self.per_batch * windows.length * options.batches_per_step
+        steps_per_epoch = math.ceil(len(windows) / self.per_batch / options.batches_per_step)
+        self.steps = options.passes * steps_per_epoch if options.tokens is None else max(1, options.tokens // self.step_tokens)
         self.epochs = math.ceil(self.steps / steps_per_epoch)
         random = RandomState(model, compute.device, options.seed)
         rate = LearningRate(options.peak_rate, self.steps, options.warmup)
         weights = dict(model.named_parameters())
         optimizer = ScheduledOptimizer(weights, rate, weight_decay=options.weight_decay, clip=options.clip)
         self.updater = ModelUpdater(model, optimizer, compute, random=random, on_spike=options.on_spike)
+        self.turns = language_turns(ranks, self.updater, model, self._loss, options.seed)
         self.state = TrainState()
 
-    def _micro_batches(self) -> Iterator[tuple[TokenMicroBatch]]:
-        """The micro-batch of each step, from the first step on, without end. Batches are built lazily."""
+    def _micro_batches(self) -> Iterator[tuple[TokenMicroBatch, ...]]:
+        """The micro-batches of each step, from the first step on, without end. Batches are built lazily."""
         epoch = 0
         while True:
             batches, shift = self.windows.epoch(epoch, self.options.seed, self.per_batch)
-            for number, batch in enumerate(batches):
-                inputs, targets, places = self.objective.inputs(*self.windows.take(batch, shift), epoch, number)
-                yield (TokenMicroBatch(inputs, targets, epoch, places),)
+            built = (self._micro_batch(batch, shift, epoch, number) for number, batch in enumerate(batches))
+            yield from groups(built, group_sizes(len(batches), self.options.batches_per_step))
             epoch += 1
+
+    def _micro_batch(self, windows: Rows, shift: int, epoch: int, number: int) -> TokenMicroBatch:
+        inputs, targets, places = self.objective.inputs(*self.windows.take(windows, shift), epoch, number)
+        return TokenMicroBatch(inputs, targets, epoch, places)
 
     def _loss(self, batch: TokenMicroBatch) -> dict[str, Tensor]:
         device = self.compute.device
@@ -90,8 +105,9 @@ class Pretraining:
             saver.after(state.step, self.state_dict)
         steps = islice(self._micro_batches(), state.step, self.steps)
         try:
-            for step in train(steps, self._loss, self.updater, first=state.step, describe=_epoch_of):
-                state.add(tokens=len(step.work.ids), seconds=time.monotonic() - started, skipped=step.skipped)
+            for step in train(steps, self._loss, self.updater, first=state.step, describe=_epoch_of, turns=self.turns):
+                tokens = sum(len(piece.ids) for piece in step.pieces)
+                state.add(tokens=tokens, seconds=time.monotonic() - started, skipped=step.skipped)
                 yield self._progress(step)
                 if step.skipped:
                     skip = StepSkipped(state.step, step.spike, state.skipped)
@@ -109,7 +125,7 @@ class Pretraining:
         loss, state = step.losses[self.objective.name], self.state
         figures = {"perplexity": math.exp(min(50.0, loss)), **step.figures}
         epoch = min(
-            step.work.epoch + 1, self.epochs
+            step.pieces[0].epoch + 1, self.epochs
         )  # shifted windows can be one fewer, so the last steps may be in another pass
         self.log.step(step, state, epoch)
         return Progress(state.step, self.steps, epoch, self.epochs, state.seconds, state.seen, step.losses, figures)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import signal
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from forks import Forks
 from killing import lines_of, states
 from rank_runs import ended, start_ranks
+from safetensors.numpy import load_file
 
 from mtlkit.errors import LostRankError
 from mtlkit.runs.record import LOG, file_digest
@@ -30,6 +33,7 @@ SMALL = (
     "--min-steps",
     0,
 )
+WORDS = ["cat", "dog", "horse", "trout", "otter", "saw", "drill", "file", "lathe", "chisel"]
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +54,7 @@ def shared(forks: Forks, command: tuple[object, ...], tmp_path_factory: pytest.T
     return out
 
 
-def steps_of(run: Path) -> list[dict[str, object]]:
+def steps_of(run: Path) -> list[dict[str, Any]]:
     """The logged steps, without what a clock measures."""
     records = map(json.loads, (run / LOG).read_text(encoding="utf-8").splitlines())
     kept = ("step", "losses", "gradient_norm", "learning_rate", "tokens")
@@ -98,3 +102,33 @@ def test_a_stopped_rank_saves_once_and_another_number_of_ranks_resumes(
     assert alone.wait() == 0, alone.err
     assert "not bit-for-bit reproducible: processes 1 (was 2)" in alone.err
     assert [step["tokens"] for step in steps_of(out)] == [step["tokens"] for step in steps_of(shared)]
+
+
+def test_a_base_has_the_weights_of_accumulation(forks: Forks, data: Path, tmp_path: Path) -> None:
+    shape = ("--layers", 1, "--dim", 16, "--heads", 2, "--vocab-size", 300, "--context", 16, "--batch-tokens", 128)
+    command = ("pretrain", data / "kind" / "train.csv", *shape, "--epochs", 2)
+    ranks = start_ranks(forks, 2, *command, "--out", tmp_path / "shared")
+    assert ended(ranks) == [0, 0], ranks[1].err
+    assert forks.start(*command, "--accumulate", 2, "--out", tmp_path / "alone").wait() == 0
+    assert steps_of(tmp_path / "shared") == steps_of(tmp_path / "alone")
+    assert file_digest(tmp_path / "shared" / "model.safetensors") == file_digest(tmp_path / "alone" / "model.safetensors")
+    scores = [json.loads((tmp_path / run / "run.json").read_text())["metrics"]["perplexity"] for run in ("shared", "alone")]
+    assert scores[0] == scores[1]
+
+
+def test_contrast_has_the_negatives_of_all_ranks(forks: Forks, tmp_path: Path) -> None:
+    rows = [f"the {word} sleeps by the {place},a {word} rests at the {place}" for word in WORDS for place in ("river", "barn")]
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text("\n".join(["a,b", *rows]), encoding="utf-8")
+    large = ("--batch-tokens", 4096, "--dropout", 0)
+    command = ("train-sentence", "--objective", "pairs", "--task", f"pairs={pairs}", *SMALL, *large)
+    ranks = start_ranks(forks, 2, *command, "--batch-size", 9, "--epochs", 4, "--out", tmp_path / "shared")
+    assert ended(ranks) == [0, 0], ranks[1].err
+    whole = forks.start(*command, "--batch-size", 18, "--epochs", 4, "--out", tmp_path / "whole")
+    assert whole.wait() == 0, whole.err
+    losses = [[step["losses"]["pairs"] for step in steps_of(tmp_path / run)] for run in ("shared", "whole")]
+    assert len(losses[0]) == 4
+    np.testing.assert_allclose(*losses, rtol=1e-5)
+    weights = [load_file(tmp_path / run / "model.safetensors") for run in ("shared", "whole")]
+    for name, values in weights[0].items():
+        np.testing.assert_allclose(values, weights[1][name], rtol=1e-4, atol=1e-6, err_msg=name)

@@ -45,7 +45,7 @@ def test_losses_of_a_step_are_added() -> None:
 def test_step_reports_losses_and_total_gradient_norm() -> None:
     model = Line()
     (step,) = run(model, [2.0], lambda x: {"a": 3 * (model.slope * x).sum() + 1, "b": 8 * model.shift.sum()}, clip=1.0)
-    assert (step.index, step.work, step.losses) == (0, 2.0, {"a": 7.0, "b": 0.0})
+    assert (step.index, step.pieces, step.losses) == (0, (2.0,), {"a": 7.0, "b": 0.0})
     assert step.gradient_norm == pytest.approx(10.0)  # before clipping: 6 and 8
     assert (step.rate, step.skipped) == (0.1, False)
 

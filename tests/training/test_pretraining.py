@@ -113,4 +113,4 @@ def test_how_much_there_is_to_do(train: Train) -> None:
     for more, steps, epochs in (({}, 8, 2), ({"tokens": 1}, 1, 1), ({"tokens": 5 * 64}, 5, 2), ({"batch_tokens": 8}, 52, 2)):
         training, _, _ = train(**{"epochs": 2, **more})  # type: ignore[arg-type]
         assert (training.steps, training.epochs, training.state.step) == (steps, epochs, steps)
-        assert training.state.seen <= steps * training.batch_tokens
+        assert training.state.seen <= steps * training.step_tokens

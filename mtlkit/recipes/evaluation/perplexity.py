@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from mtlkit.inference.compute import Compute
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.language import token_losses
 from mtlkit.seeding import generator
+from mtlkit.training.distributed.ranks import ALONE, Ranks
 from mtlkit.training.pretraining import window_batch
 
 BATCH_WINDOWS = 16
@@ -48,16 +49,16 @@ def read_held_out(texts: list[str], encoder: TextEncoder) -> HeldOutTexts:
 
 
 @torch.no_grad()
-def perplexity(model: Encoder, held_out: HeldOutTexts, compute: Compute) -> dict[str, Any]:
+def perplexity(model: Encoder, held_out: HeldOutTexts, compute: Compute, ranks: Ranks = ALONE) -> dict[str, Any]:
     """Loss in nats per token, perplexity per token, and bits per byte of UTF-8, which do not depend on the tokenizer.
 
     All tokens but the first are scored once, each with at least half a context before it if there is as much text. Tokens that
     begin or end a text are only counted in the figures `..._with_special`, as they have no bytes and are often certain. Intervals
     are by bootstrap over texts, or over windows if there are few; None if these are few, too. Raises DataError if the texts are
-    too short, IntegrityError if the loss is not finite.
+    too short, IntegrityError if the loss is not finite. Several processes, `ranks`, compute a part of the losses each.
     """
     model.eval()
-    losses = np.concatenate(list(_losses(model, held_out.ids, compute)))
+    losses = _losses(model, held_out.ids, compute, ranks)
     is_text = ~np.isin(held_out.ids[1:], list(held_out.special))
     size = sum(len(text.encode("utf-8", "surrogatepass")) for text in held_out.texts)
     if not is_text.any() or not size:
@@ -99,18 +100,21 @@ def finite_exp(loss: float) -> float:
     return math.exp(loss)
 
 
-def _losses(model: Encoder, ids: NDArray[np.unsignedinteger], compute: Compute) -> Iterator[NDArray[np.float64]]:
+def _losses(model: Encoder, ids: NDArray[np.unsignedinteger], compute: Compute, ranks: Ranks) -> NDArray[np.float64]:
     """The losses of all tokens but the first, in order."""
     context = min(model.architecture.max_length, len(ids) - 1)
     windows = strides(len(ids) - 1, context)
-    for first in range(0, len(windows), BATCH_WINDOWS):
+    own = []
+    for number, first in enumerate(range(0, len(windows), BATCH_WINDOWS)):
+        if not ranks.owns(number):
+            continue
         group = windows[first : first + BATCH_WINDOWS]
         inside = np.concatenate([np.arange(start, start + context) for start, _ in group])
         batch, targets = window_batch(ids[inside].astype(np.int64), ids[inside + 1].astype(np.int64), context, compute.device)
         with compute.autocast():
             losses = token_losses(model, batch, targets).double().cpu().numpy().reshape(len(group), context)
-        for row, (_, scored) in zip(losses, group, strict=True):
-            yield row[context - scored :]
+        own.append(np.concatenate([row[context - scored :] for row, (_, scored) in zip(losses, group, strict=True)]))
+    return np.concatenate(ranks.in_order(own))
 
 
 def strides(targets: int, context: int) -> list[tuple[int, int]]:

@@ -113,7 +113,7 @@ class RunSession(Generic[Options]):
             before.check_inputs(inputs, self.out)
         elif self.ranks.is_main:
             self.checkpoints.drop()  # of the training that this one replaces, now that all checks have passed
-        typed, machine = command_line(self.command, options), machine_of(compute, self.ranks.size)
+        typed, machine = command_line(self.command, options), {**machine_of(compute), "processes": self.ranks.size}
         meta = CheckpointMeta(self.command, typed, plain(options), self.point.added, init, machine, inputs)
         if self.ranks.is_main:
             (self.checkpoints.path / DIVERGED).unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from mtlkit.data.batching import Rows, cut_by_tokens
 from mtlkit.data.datasets.task_data import LabelledTexts
 from mtlkit.model.encoder import Encoder
 from mtlkit.training.distributed.draws import BACKBONE, Draws, SeededDraws, Sizes, SkippedDraws, can_skip
+from mtlkit.training.distributed.gathering import Gathering, Rounds
 from mtlkit.training.distributed.turns import SharedTurns, Turns
 from mtlkit.training.objectives.base import Objective
 from mtlkit.training.sampling.columns import BatchTexts
@@ -33,7 +34,10 @@ def make_turns(setup: TrainSetup, losses: TaskLosses, updater: ModelUpdater) -> 
         apart = any(task in model.adapters for task in setup.roles.mixed)
         sizes = MicroBatchSizes(setup.roles.mixed, apart=apart, limit=plan.options.micro_batch_tokens)
         draws = SkippedDraws(model, random, sizes, losses.alone)
-    return SharedTurns(plan.ranks, updater.weights, draws)
+    rounds: Rounds[MicroBatch] = Rounds()
+    if compared := [name for name, objective in setup.roles.mixed.items() if objective.compares_texts]:
+        rounds = losses.gathering = Gathering(plan.ranks, compared, model.vector_dim, plan.compute.device)
+    return SharedTurns(plan.ranks, updater.weights, draws, rounds)
 
 
 class MicroBatchSizes:

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from mtlkit.training.balancing.loss_weighting import LossWeighting
 from mtlkit.training.distributed.draws import Draws
+from mtlkit.training.distributed.gathering import Rounds
 from mtlkit.training.distributed.ranks import Ranks
-from mtlkit.training.losses import numbers
+from mtlkit.training.losses import LossShares, NamesOf, numbers
 
 Work = TypeVar("Work")
 Losses = Mapping[str, float | Tensor]
@@ -23,6 +24,10 @@ class Turns(Generic[Work]):
     def own(self, step: int, pieces: Sequence[Work]) -> Iterator[Work]:
         """The micro-batches that this process computes, each when its random numbers are due."""
         yield from pieces
+
+    def shares(self, pieces: Sequence[Work], names_of: NamesOf[Work] | None) -> LossShares[Work]:
+        """The weights of the losses of micro-batches in the means over a step."""
+        return LossShares(pieces, names_of)
 
     def exchange(self, recorded: Sequence[Losses], weighting: LossWeighting) -> Sequence[Losses]:
         """Adds up the gradients of all ranks. Returns the losses of all micro-batches, from those of this rank's own."""
@@ -40,14 +45,24 @@ class SharedTurns(Turns[Work]):
     ranks: Ranks
     weights: Mapping[str, nn.Parameter]
     draws: Draws[Work]
+    rounds: Rounds[Work]
 
     def own(self, step: int, pieces: Sequence[Work]) -> Iterator[Work]:
+        size = self.ranks.size
         for number, piece in enumerate(pieces):
+            first = number - number % size
             if self.ranks.owns(number):
                 self.draws.own(step, number)
+                self.rounds.begin(pieces[first : first + size])
                 yield piece
             else:
                 self.draws.skip(step, number, piece)
+        first = len(pieces) - len(pieces) % size
+        if len(pieces) % size <= self.ranks.rank:  # nothing to compute in the last round
+            self.rounds.attend(pieces[first:])
+
+    def shares(self, pieces: Sequence[Work], names_of: NamesOf[Work] | None) -> LossShares[Work]:
+        return LossShares(pieces, names_of, self.rounds.gathered, self.ranks.size)
 
     def exchange(self, recorded: Sequence[Losses], weighting: LossWeighting) -> Sequence[Losses]:
         self.ranks.sum_gradients(self.weights)

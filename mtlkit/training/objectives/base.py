@@ -59,6 +59,11 @@ class Objective(Protocol):
         ...
 
     @property
+    def compares_texts(self) -> bool:
+        """Whether the loss compares the texts of a batch with each other: it is not the mean of losses of examples."""
+        ...
+
+    @property
     def train(self) -> ExampleSet: ...
 
     @property
@@ -101,6 +106,8 @@ class HeadObjective:
     `options` change only the training loss. The validation loss is always the plain one, so that runs with different options can
     be compared.
     """
+
+    compares_texts = False
 
     def __init__(self, model: MultiTaskModel, task: TaskData, options: LossOptions = PLAIN) -> None:
         self.model, self.task, self.options = model, task, options

@@ -54,6 +54,7 @@ class DistillObjective:
 
     def __init__(self, train: TargetTexts, validation: TargetTexts, loss: DistillLoss, widths: Sequence[int]) -> None:
         self.train, self.validation, self.by, self.widths = train, validation, loss, widths
+        self.compares_texts = loss != "vector"
 
     def loss(self, vectors: Tensor, rows: Rows) -> Tensor:
         return self._loss(vectors, torch.from_numpy(self.train.targets[rows]).to(vectors.device))
@@ -96,6 +97,7 @@ class SimilarityObjective:
     """
 
     kind, metric, head = "similarity", "spearman", None
+    compares_texts = True
     SCALE = 20.0
 
     def __init__(self, train: PairTexts, validation: PairTexts, widths: Sequence[int]) -> None:

@@ -33,6 +33,7 @@ class LabelsObjective:
     """
 
     kind, metric, head = "labels", "accuracy", None
+    compares_texts = True
 
     def __init__(
         self,

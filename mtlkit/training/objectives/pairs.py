@@ -25,6 +25,7 @@ class PairsObjective:
     """
 
     kind, metric, head = "pairs", "accuracy", None
+    compares_texts = True
 
     def __init__(self, train: PairTexts, validation: PairTexts, temperature: float, widths: Sequence[int]) -> None:
         self.train, self.validation, self.temperature, self.widths = train, validation, temperature, widths
@@ -104,6 +105,7 @@ class TripletsObjective:
     """
 
     kind, metric, head = "triplets", "accuracy", None
+    compares_texts = False
 
     def __init__(self, train: PairTexts, validation: PairTexts, margin: float, distance: Distance, widths: Sequence[int]) -> None:
         self.train, self.validation, self.margin, self.widths = train, validation, margin, widths

@@ -88,7 +88,7 @@ def test_without_names_a_loss_counts_for_its_part_of_all_pieces(
 def test_a_piece_a_step_is_the_default(tiny_model: MultiTaskModel, tasks: dict[str, TaskData], compute: Compute) -> None:
     losses = losses_of(tiny_model, head_objectives(tiny_model, tasks))
     steps = list(train_steps(tiny_model, PIECES, losses, STEADY, weight_decay=0.0, clip=0.0, compute=compute))
-    assert [step.work for step in steps] == PIECES
+    assert [piece for step in steps for piece in step.pieces] == PIECES
     assert all(step.losses == step.each[0] for step in steps)
 
 

@@ -107,8 +107,8 @@ def _is_model(path: str, digest: str | None) -> bool:
     return digest is not None and Path(path).is_dir() and is_digest_of(Path(path), digest)
 
 
-def machine_of(compute: Compute, processes: int = 1) -> dict[str, Any]:
-    """Everything about the machine that can change the last bit of a result. `processes` train together."""
+def machine_of(compute: Compute) -> dict[str, Any]:
+    """Everything about the machine that can change the last bit of a result."""
     device = torch.cuda.get_device_name(compute.device) if compute.device.type == "cuda" else compute.device.type
     return {
         "mtlkit": version("mtlkit"),
@@ -116,6 +116,5 @@ def machine_of(compute: Compute, processes: int = 1) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "device": device,
         "precision": compute.precision,
-        "processes": processes,
         "instructions": torch.backends.cpu.get_cpu_capability(),
     }
