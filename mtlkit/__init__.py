@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mtlkit.api import heads as heads
     from mtlkit.api import info as info
     from mtlkit.api import join as join
+    from mtlkit.api import list_runs as list_runs
     from mtlkit.api import mine as mine
     from mtlkit.api import predict as predict
     from mtlkit.api import predict_to_file as predict_to_file
@@ -37,6 +38,7 @@ __all__ = [
     "heads",
     "info",
     "join",
+    "list_runs",
     "load",
     "mine",
     "predict",

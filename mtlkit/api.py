@@ -20,6 +20,7 @@ from mtlkit.config.commands.mine import MineOptions
 from mtlkit.config.commands.predict import PredictOptions
 from mtlkit.config.commands.pretrain import PretrainOptions
 from mtlkit.config.commands.run_commands import CurvesOptions, ExportOptions, InfoOptions
+from mtlkit.config.commands.runs import RunsOptions
 from mtlkit.config.commands.serve import ServeOptions
 from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.config.commands.train_sentence import TrainSentenceOptions
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from mtlkit.recipes.join import Joined
     from mtlkit.recipes.mine import Mined
     from mtlkit.report.run_facts import RunFacts
+    from mtlkit.report.run_rows import RunRow
     from mtlkit.training.events import Finished
 
 
@@ -182,6 +184,16 @@ def curves(options: CurvesOptions) -> ShownCurves:
     """Read the losses and metrics of a run, as `mtlkit curves` does; with `output`, also draw them to a file."""
     from mtlkit.recipes.curves import curves as run
 
+    return run(options)
+
+
+@takes(RunsOptions)
+def list_runs(options: RunsOptions) -> list[RunRow]:
+    """The runs of a folder with their state, size and validation scores, as `mtlkit runs` lists them."""
+    from mtlkit.recipes.runs import runs as run
+
+    if options.delete or options.keep is not None:
+        raise UsageError("list_runs() deletes nothing; use 'mtlkit runs --delete RUN' or 'mtlkit runs --keep N'")
     return run(options)
 
 

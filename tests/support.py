@@ -22,6 +22,7 @@ from mtlkit.config.commands.mine import MineOptions
 from mtlkit.config.commands.predict import PredictOptions
 from mtlkit.config.commands.pretrain import PretrainOptions
 from mtlkit.config.commands.run_commands import CurvesOptions, ExportOptions, InfoOptions
+from mtlkit.config.commands.runs import RunsOptions
 from mtlkit.config.commands.serve import ServeOptions
 from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.config.commands.train_sentence import TrainSentenceOptions
@@ -56,6 +57,7 @@ COMMANDS: dict[str, type[Any]] = {
     "export": ExportOptions,
     "serve": ServeOptions,
     "curves": CurvesOptions,
+    "runs": RunsOptions,
     "info": InfoOptions,
 }
 

@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from mtlkit.config.from_json import parse_object
 from mtlkit.config.small_files import read_file
 from mtlkit.errors import UsageError, shorten
+from mtlkit.runs.file_locks import in_use
 from mtlkit.runs.record import write_json
 
 POLL_SECONDS = 0.05
@@ -45,6 +46,12 @@ def locked(path: Path, command: str, *, option: str = "--out", wait: float = 0.0
         with suppress(OSError):  # Windows removes it on release
             lock_file.unlink(missing_ok=True)  # before the release, while no other process can hold it
         lock.release()
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process of this machine is writing an output."""
+    target = path.resolve()
+    return in_use(target.with_name(f".{target.name}.lock"))
 
 
 def _acquire(path: Path, lock_file: Path, note: Path, option: str, deadline: float) -> FileLock:

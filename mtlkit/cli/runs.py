@@ -1,0 +1,100 @@
+"""`mtlkit runs`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import TYPE_CHECKING
+
+import typer
+
+from mtlkit.cli.console import answer, print_json, say, stderr, stdout
+from mtlkit.cli.options.command import add_command
+from mtlkit.config.commands.runs import RunsOptions
+from mtlkit.errors import UsageError, counted
+
+if TYPE_CHECKING:
+    from mtlkit.recipes.run_list.delete import Deletion
+
+
+def runs(options: RunsOptions, as_json: bool) -> None:
+    """List runs, compare some of them, or delete old ones.
+
+    The list has the validation scores of each run, with 95 % intervals of accuracies, and says which are finished, interrupted,
+    still running or damaged. Several runs are shown side by side: the options that differ, and their scores; 'mtlkit eval
+    --against' then tests on the same rows whether a difference is more than noise.
+    """
+    if options.delete or options.keep is not None:
+        delete_runs(options, as_json)
+    elif len(options.folders) > 1:
+        compare_runs(options, as_json)
+    else:
+        list_runs(options, as_json)
+
+
+def list_runs(options: RunsOptions, as_json: bool) -> None:
+    """Prints the list."""
+    from mtlkit.recipes.runs import folder_of
+    from mtlkit.recipes.runs import runs as read
+    from mtlkit.report.runs import run_table
+
+    found = read(options)
+    if as_json:
+        print_json([run.to_json() for run in found])
+    elif found:
+        stdout().print(run_table(found, stdout().width))
+    else:
+        say(f"no run in {folder_of(options)}/; train one with: mtlkit train-mtl")
+
+
+def compare_runs(options: RunsOptions, as_json: bool) -> None:
+    """Prints runs side by side."""
+    from mtlkit.recipes.runs import compared
+    from mtlkit.report.runs import comparison_tables
+
+    found = compared(options)
+    if as_json:
+        print_json(found.to_json())
+        return
+    for table in comparison_tables(found.runs, found.options, found.same_rows):
+        stdout().print(table)
+    if any(found.same_rows.values()):
+        say(f"next: {shlex.join(['mtlkit', 'eval', '--model', options.folders[0], '--against', options.folders[1]])}")
+
+
+def delete_runs(options: RunsOptions, as_json: bool) -> None:
+    """Shows what will be deleted, asks, and deletes it. Raises UsageError where nobody can be asked."""
+    from mtlkit.recipes.runs import delete, planned_deletion
+
+    planned = planned_deletion(options)
+    for folder in planned.ancestors:
+        say(f"kept, as newer runs descend from it: {folder}")
+    if planned.runs and not options.yes and not agreed(planned):
+        say("nothing was deleted")
+        return
+    delete(planned, options)
+    if as_json:
+        print_json({"deleted": [str(run.path) for run in planned.runs], "kept": list(map(str, planned.ancestors))})
+    else:
+        answer(f"deleted {counted(len(planned.runs), 'run')}, {planned.size / 1e6:,.1f} MB")
+
+
+def agreed(planned: Deletion) -> bool:
+    """Whether the user agrees on the terminal. Raises UsageError if there is none."""
+    names = ", ".join(str(run.path) for run in planned.runs)
+    about = f"{counted(len(planned.runs), 'run')} ({planned.size / 1e6:,.1f} MB): {names}"
+    if not sys.stdin.isatty() or not stderr().is_terminal:
+        raise UsageError(f"would delete {about}; nothing was deleted, as nobody can be asked here; add --yes")
+    stderr().print(f"delete {about}? [y/N] ", end="", markup=False, highlight=False)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def register(app: typer.Typer, panel: str) -> None:
+    examples = [
+        "mtlkit runs",
+        "mtlkit runs --sort score",
+        "mtlkit runs runs/mtl runs/other",
+        "mtlkit runs --keep 5",
+        "mtlkit runs --delete runs/mtl --yes",
+    ]
+    add_command(app, "runs", RunsOptions, runs, examples, panel)

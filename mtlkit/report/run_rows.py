@@ -1,0 +1,49 @@
+"""What `mtlkit runs` knows of a run, from its record and its checkpoints."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from mtlkit.evaluation.intervals import Interval
+
+State = Literal["finished", "interrupted", "running", "damaged"]
+
+
+@dataclass(frozen=True)
+class TaskScore:
+    """The main validation score of a task. `interval`: for accuracies. `mark` says if it is not of held-out rows."""
+
+    task: str
+    metric: str
+    value: float
+    rows: int | None
+    interval: Interval | None
+    mark: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "interval": None if self.interval is None else self.interval.to_json()}
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """A run of a list. `size` is that of all its files in bytes; `score` the mean over tasks, by which runs are sorted."""
+
+    path: Path
+    state: State
+    stage: str = ""
+    started: datetime | None = None
+    changed: datetime | None = None
+    seed: int | None = None
+    scores: tuple[TaskScore, ...] = ()
+    score: float | None = None
+    size: int = 0
+    problem: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        moments = {"started": self.started, "changed": self.changed}
+        times = {name: None if moment is None else moment.isoformat() for name, moment in moments.items()}
+        scores = [score.to_json() for score in self.scores]
+        return {**vars(self), "path": str(self.path), **times, "scores": scores}

@@ -1,0 +1,172 @@
+"""`mtlkit runs`, typed: lists, comparisons and deletions."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mtlkit.runs.lock import locked
+
+Typed = Callable[..., Any]
+
+
+@pytest.fixture
+def folder(runs: Path, tmp_path: Path) -> Path:
+    """A copy of all runs, one of them twice, and an unfinished training."""
+    copy = shutil.copytree(runs, tmp_path / "runs")
+    shutil.copytree(copy / "mtl", copy / "again")
+    (copy / "half" / "state").mkdir(parents=True)
+    (copy / "half" / "state" / "metrics.jsonl").write_text('{"type": "header", "command": "train-mtl"}\n{"seconds": 60.5}\n')
+    (copy / "notes").mkdir()
+    return copy
+
+
+def moved(folder: Path) -> Path:
+    """The parent of two runs, whose records name a path where it is no more."""
+    for name in ("mtl", "again"):
+        record = json.loads((folder / name / "run.json").read_text())
+        parent = folder / Path(record["parent"]["path"]).name
+        record["parent"]["path"] = f"/gone/{parent.name}"
+        (folder / name / "run.json").write_text(json.dumps(record))
+    return parent
+
+
+def names(answer: Any) -> list[str]:
+    return [Path(run["path"]).name for run in json.loads(answer.out)]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_list_has_every_run_with_its_scores(typed: Typed, folder: Path, width: int) -> None:
+    answer = typed("runs", folder, width=width)
+    assert answer.code == 0, answer.err
+    assert answer.widest <= width
+    words = " ".join(answer.out.split())
+    assert "again mtl finished" in words
+    assert "half train-mtl interrupted" in words
+    assert "accuracy" in words
+    assert "notes" not in words
+
+
+def test_json_has_scores_with_intervals_and_rows(typed: Typed, folder: Path) -> None:
+    run = next(run for run in json.loads(typed("runs", folder, "--json").out) if run["path"].endswith("again"))
+    record = json.loads((folder / "again" / "run.json").read_text())
+    for score in run["scores"]:
+        recorded = record["metrics"]["validation"][score["task"]]
+        assert score["value"] == recorded[score["metric"]]
+        assert score["rows"] == record["data"][score["task"]]["validation"]["rows"]
+        if score["metric"] == "accuracy":
+            low, high = score["interval"]
+            assert low < score["value"] < high or score["value"] in (0, 1)
+    assert run["size"] == sum(path.stat().st_size for path in (folder / "again").rglob("*") if path.is_file())
+    assert (run["state"], run["finished" if "finished" in run else "changed"]) == ("finished", record["finished"])
+
+
+@pytest.mark.parametrize("sort", ["newest", "oldest", "name", "score", "size"])
+def test_sorting(typed: Typed, folder: Path, sort: str) -> None:
+    runs = json.loads(typed("runs", folder, "--sort", sort, "--json").out)
+    keys = {
+        "newest": [run["changed"] or "" for run in runs][::-1],
+        "oldest": [run["changed"] or "" for run in runs],
+        "name": [run["path"] for run in runs],
+        "score": [-1 if run["score"] is None else run["score"] for run in runs][::-1],
+        "size": [run["size"] for run in runs][::-1],
+    }
+    assert keys[sort] == sorted(keys[sort])
+    assert len(runs) > 3
+
+
+def test_damaged_and_running_runs_are_called_so(typed: Typed, folder: Path) -> None:
+    (folder / "again" / "run.json").write_text("{")
+    with locked(folder / "half", "mtlkit train-mtl"):
+        answer = typed("runs", folder)
+    words = " ".join(answer.out.split())
+    assert answer.code == 0
+    assert "half train-mtl running" in words
+    assert "again - damaged" in words
+    assert "run.json: damaged" in words.replace("run.json : ", "run.json: ")
+
+
+def test_runs_side_by_side_show_what_differs(typed: Typed, folder: Path) -> None:
+    path = folder / "again" / "run.json"
+    record = json.loads(path.read_text())
+    record["options"]["learning_rate"] = 0.125
+    path.write_text(json.dumps(record))
+    answer = typed("runs", folder / "mtl", folder / "again", "--json")
+    document = json.loads(answer.out)
+    assert list(document["options"]) == ["--learning-rate"]
+    assert document["options"]["--learning-rate"][1] == "0.125"
+    assert set(document["same_rows"].values()) == {True}
+    table = typed("runs", folder / "mtl", folder / "again")
+    assert "0.125" in table.out
+    assert f"--against {folder / 'again'}" in table.err
+    record["data"]["kind"]["validation"]["sha256"] = "other"
+    path.write_text(json.dumps(record))
+    assert "not comparable: kind" in " ".join(typed("runs", folder / "mtl", folder / "again").out.split())
+
+
+def test_no_run_and_no_folder(typed: Typed, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    answer = typed("runs", tmp_path / "empty")
+    assert (answer.code, answer.out) == (0, "")
+    assert "no run in" in answer.err
+    assert typed("runs", tmp_path / "none").code == 2
+    assert "is not a run" in typed("runs", tmp_path / "none", tmp_path / "empty").err
+
+
+def test_a_deletion_is_not_made_unasked(typed: Typed, folder: Path) -> None:
+    answer = typed("runs", "--delete", folder / "again")
+    assert answer.code == 2
+    assert "would delete 1 run" in answer.err
+    assert (folder / "again" / "run.json").is_file()
+    answer = typed("runs", "--delete", folder / "again", "--yes")
+    assert (answer.code, answer.out.startswith("deleted 1 run")) == (0, True)
+    assert not (folder / "again").exists()
+    assert (folder / "mtl").is_dir()
+
+
+def test_what_another_run_descends_from_is_not_deleted(typed: Typed, folder: Path) -> None:
+    parent = moved(folder)
+    answer = typed("runs", "--delete", parent, "--yes")
+    assert answer.code == 2
+    assert "descends from it, so nothing was deleted" in answer.err
+    assert (parent / "run.json").is_file()
+
+
+def test_keep_keeps_the_newest_and_their_ancestors(typed: Typed, folder: Path) -> None:
+    os.utime(folder / "half" / "state" / "metrics.jsonl", (1, 1))
+    parent = moved(folder)
+    before = names(typed("runs", folder, "--json"))
+    answer = typed("runs", folder, "--keep", 1, "--yes", "--json")
+    assert answer.code == 0, answer.err
+    left = names(typed("runs", folder, "--json"))
+    assert left[0] == before[0]
+    assert "half" not in left
+    document = json.loads(answer.out)
+    assert parent.name in left
+    assert {Path(path).name for path in document["kept"]} == set(left[1:])
+    assert {Path(path).name for path in document["deleted"]} == set(before) - set(left)
+
+
+def test_files_of_others_and_running_trainings_are_not_deleted(typed: Typed, folder: Path) -> None:
+    (folder / "again" / "thesis.txt").write_text("mine")
+    answer = typed("runs", "--delete", folder / "again", "--yes")
+    assert answer.code == 2
+    assert "thesis.txt" in answer.err
+    with locked(folder / "half", "mtlkit train-mtl"):
+        assert "is being trained" in typed("runs", "--delete", folder / "half", "--yes").err
+    link = folder / "link"
+    link.symlink_to(folder / "half", target_is_directory=True)
+    assert "not a run" in typed("runs", "--delete", link, "--yes").err
+    assert (folder / "again" / "thesis.txt").read_text() == "mine"
+    assert (folder / "half" / "state").is_dir()
+
+
+@pytest.mark.parametrize("arguments", [["--delete", "a", "--keep", 1], ["a", "b", "--keep", 1], ["--keep", -1]])
+def test_contradictions(typed: Typed, arguments: list[object]) -> None:
+    assert typed("runs", *arguments).code == 2
