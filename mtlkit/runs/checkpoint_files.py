@@ -53,10 +53,11 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a checkpoint, on the CPU. Raises IntegrityError."""
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors.torch import load, load_file
 
     try:
-        return load_file(path)
+        # a mapped file cannot be removed on Windows, not even with the folder of a run that is replaced
+        return load(path.read_bytes()) if disk.WINDOWS else load_file(path)
     except SafetensorError as error:
         raise IntegrityError(f"{path}: not a safetensors file ({error})") from None
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import stat
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import pytest
 from faults import failing_at, watch
 from safetensors import SafetensorError
 from scenes import make_run, save
+from windows import imitate, needs_proc
 
 from mtlkit.errors import SavingError
 from mtlkit.runs import atomic as disk
@@ -145,39 +145,10 @@ def test_full_disk_is_a_one_line_error(tmp_path: Path) -> None:  # fault 5
 
 @pytest.fixture
 def windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Imitates Windows: no renameat2, folders cannot be opened, files can be synced only when opened for writing, and a rename
-    does not replace files."""
-    opened, fsync, rename = os.open, os.fsync, Path.rename
-    flags: dict[int, int] = {}
-
-    def open_file(path: Path, how: int, *rest: int, **more: int) -> int:
-        if Path(path).is_dir():
-            raise PermissionError(13, "Permission denied", str(path))
-        descriptor = opened(path, how, *rest, **more)
-        flags[descriptor] = how
-        return descriptor
-
-    def sync_file(descriptor: int) -> None:
-        if not flags.get(descriptor, os.O_RDWR) & os.O_RDWR:
-            raise OSError(9, "Bad file descriptor")
-        fsync(descriptor)
-
-    def rename_file(path: Path, target: Path) -> Path:
-        if target.exists():
-            raise FileExistsError(17, "File exists", str(target))
-        return rename(path, target)
-
-    def no_library(*_: object, **__: object) -> None:
-        raise TypeError("bad argument type for built-in operation")  # of CDLL(None)
-
-    monkeypatch.setattr(disk, "WINDOWS", True)
-    monkeypatch.setattr(shutil, "_use_fd_functions", False)  # it removes folders by opening them
-    monkeypatch.setattr(os, "open", open_file)
-    monkeypatch.setattr(os, "fsync", sync_file)
-    monkeypatch.setattr(Path, "rename", rename_file)
-    monkeypatch.setattr("ctypes.CDLL", no_library)
+    imitate(monkeypatch)
 
 
+@needs_proc
 @pytest.mark.usefixtures("windows")
 def test_runs_are_saved_finished_and_replaced_on_windows(tmp_path: Path) -> None:  # fault 56
     out = tmp_path / "run"

@@ -133,3 +133,22 @@ def test_zsh_completion_keeps_whole_words(bash: Shell) -> None:
 )
 def test_split_words_are_joined(words: list[str], joined: list[str]) -> None:
     assert joined_words(words) == (joined, joined[-1])
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_installed_completion_completes_in_bash(folder: Path, tmp_path: Path) -> None:
+    """As typed: one shell installs it, the next one completes."""
+    program = tmp_path / "bin" / "mtlkit"
+    program.parent.mkdir()
+    program.write_text(f"#!{sys.executable}\nfrom mtlkit.__main__ import main\n\nmain()\n")
+    program.chmod(0o755)
+    environment = {**os.environ, "HOME": str(tmp_path), "PATH": f"{program.parent}:{os.environ['PATH']}"}
+
+    def bash(script: str) -> str:
+        command = ["bash", "--norc", "-c", script]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, cwd=folder, check=True).stdout
+
+    assert "bash" in bash("mtlkit --install-completion; :")
+    assert ".bash_completions/mtlkit.sh" in (tmp_path / ".bashrc").read_text()
+    asked = "COMP_WORDS=(mtlkit predict --model runs/m); COMP_CWORD=3; _mtlkit_completion mtlkit; echo ${COMPREPLY[@]}"
+    assert bash(f"source {tmp_path}/.bash_completions/mtlkit.sh; {asked}") == "runs/mtl\n"
