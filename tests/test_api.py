@@ -17,7 +17,7 @@ from support import COMMANDS
 import mtlkit
 from mtlkit.errors import OptionError, UsageError
 
-FUNCTIONS = {name: name.replace("-", "_") for name in COMMANDS} | {"eval": "evaluate"}
+FUNCTIONS = {name: name.replace("-", "_") for name in COMMANDS} | {"eval": "evaluate", "runs": "list_runs"}
 
 
 @pytest.fixture(autouse=True)
