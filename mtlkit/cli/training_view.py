@@ -25,6 +25,7 @@ from mtlkit.training.events import BaselineEvent, Epoch, Event, Finished, Forget
 
 SMOOTH = 0.9  # of the running mean that is shown for each loss
 STOPPING = "stopping as soon as the checkpoint is saved; press Ctrl-C again to stop at once"
+STOPPING_ALL = "stopping all processes as soon as the checkpoint is saved"
 
 
 class TrainingView:
@@ -176,8 +177,9 @@ def follow(events: Iterable[Event], as_json: bool, *, verbose: bool = False) -> 
 def stopping(display: Display) -> None:
     """Announces the stop. A signal may arrive in the middle of a line, so the console cannot be used: a live view draws the
     message at its next refresh."""
+    words = STOPPING if launched().size == 1 else STOPPING_ALL
     if display.live:
-        display.notice = STOPPING
+        display.notice = words
         return
     with suppress(OSError):
-        os.write(2, f"\n{STOPPING}\n".encode())
+        os.write(2, f"\n{words}\n".encode())

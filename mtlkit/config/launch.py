@@ -11,16 +11,24 @@ from mtlkit.errors import UsageError, shorten
 
 @dataclass(frozen=True)
 class Launch:
-    """This process among those of a training: its `rank` among all `size`, and `local_rank` among those on its machine."""
+    """This process among those of a training: its `rank` among all `size`, `local_rank` among the `local_size` on its machine."""
 
     rank: int = 0
     size: int = 1
     local_rank: int = 0
+    local_size: int = 1
 
     @property
     def is_main(self) -> bool:
         """Whether this process writes and prints for all."""
         return self.rank == 0
+
+    def command(self) -> list[str]:
+        """The words that start mtlkit in as many processes."""
+        if self.size == 1:
+            return ["mtlkit"]
+        nodes = ["--nnodes", str(-(-self.size // self.local_size))] if self.local_size < self.size else []
+        return ["torchrun", *nodes, "--nproc-per-node", str(self.local_size), "-m", "mtlkit"]
 
 
 def launched(environment: Mapping[str, str] | None = None) -> Launch:
@@ -34,7 +42,8 @@ def launched(environment: Mapping[str, str] | None = None) -> Launch:
     rank = _number(values, "RANK")
     if not 0 <= rank < size:
         raise UsageError(f"RANK={rank} is not one of the {size} processes of WORLD_SIZE; start them with torchrun")
-    return Launch(rank, size, _number(values, "LOCAL_RANK"))
+    local_size = _number(values, "LOCAL_WORLD_SIZE") if "LOCAL_WORLD_SIZE" in values else size
+    return Launch(rank, size, _number(values, "LOCAL_RANK"), max(1, local_size))
 
 
 def _number(values: Mapping[str, str], name: str) -> int:

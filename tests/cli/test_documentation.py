@@ -58,7 +58,15 @@ OTHERS = {
     "--install-completion",
     "--show-completion",
 }  # of all commands, or of `mtlkit` itself
-FOREIGN = ("pip ", "python ", "spacy ", "fasttext ", "taskset ", "mkdocs ")  # other programs, whose options these are
+FOREIGN = (
+    "pip ",
+    "python ",
+    "torchrun ",
+    "spacy ",
+    "fasttext ",
+    "taskset ",
+    "mkdocs ",
+)  # other programs, whose options these are
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,15 @@ TORCHRUN = {"RANK": "3", "LOCAL_RANK": "1", "WORLD_SIZE": "4", "MASTER_ADDR": "h
 
 
 def test_the_variables_of_torchrun_are_read() -> None:
-    assert launched(TORCHRUN) == Launch(3, 4, 1)
+    assert launched(TORCHRUN) == Launch(3, 4, 1, 4)
     assert not launched(TORCHRUN).is_main
+
+
+def test_the_command_that_starts_as_many_processes() -> None:
+    assert launched({}).command() == ["mtlkit"]
+    assert launched(TORCHRUN).command() == ["torchrun", "--nproc-per-node", "4", "-m", "mtlkit"]
+    two_machines = launched({**TORCHRUN, "LOCAL_WORLD_SIZE": "2"}).command()
+    assert two_machines == ["torchrun", "--nnodes", "2", "--nproc-per-node", "2", "-m", "mtlkit"]
 
 
 @pytest.mark.parametrize("values", [{}, {**TORCHRUN, "WORLD_SIZE": "1"}, {"RANK": "1", "WORLD_SIZE": "2"}])

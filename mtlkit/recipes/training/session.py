@@ -13,6 +13,7 @@ from typing import Any, Generic, TextIO
 
 from torch import nn
 
+from mtlkit.config.launch import launched
 from mtlkit.config.paths import expand
 from mtlkit.config.save_every import parse_save_every
 from mtlkit.config.shell import command_text
@@ -76,7 +77,7 @@ class RunSession(Generic[Options]):
 
     @property
     def resume_command(self) -> str:
-        return command_text(["mtlkit", self.command, "--resume", str(self.out)])
+        return resume_command(self.command, self.out)
 
     def check_inputs(self, model: nn.Module, data: Mapping[str, Any]) -> None:
         """Raises UsageError, on all ranks, unless all have the same data and the same starting model."""
@@ -196,7 +197,7 @@ def open_session(options: Options, command: str, folder: str) -> Iterator[RunSes
     out = expand(options.resume) if options.resume else options.out or options.runs / folder
     if options.resume and options.out not in (None, out):
         raise UsageError(f"--resume {out} continues in that folder, and --out names {options.out}; remove one of them")
-    with joined(options, f"mtlkit {command} --resume {out}") as ranks, _opened(options, command, out, ranks) as session:
+    with joined(options, resume_command(command, out)) as ranks, _opened(options, command, out, ranks) as session:
         check_batches(session, ranks.size)
         session.interrupts.patient = ranks.size > 1
         if session.point.checkpoint:
@@ -206,15 +207,20 @@ def open_session(options: Options, command: str, folder: str) -> Iterator[RunSes
             yield session
 
 
+def resume_command(command: str, out: Path) -> str:
+    """The command line that resumes a training, in as many processes."""
+    return command_text([*launched().command(), command, "--resume", str(out)])
+
+
 @contextmanager
-def joined(options: Options, resume_command: str) -> Iterator[Ranks]:
+def joined(options: Options, way_on: str) -> Iterator[Ranks]:
     """The processes of this training. Raises LostRankError, with how to resume, when one of them is gone."""
     ranks = join_ranks(options.device)
     try:
         yield ranks
     except LostRankError as error:
         ranks.abandon()
-        raise LostRankError(f"{error}; resume from the last checkpoint, if there is one, with: {resume_command}") from None
+        raise LostRankError(f"{error}; resume from the last checkpoint, if there is one, with: {way_on}") from None
     except BaseException:
         ranks.abandon()
         raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -26,6 +27,7 @@ Value = TypeVar("Value")
 
 # a rank may do long work alone, such as saving; one that has died is noticed by its connection or by its missing heartbeat
 TIMEOUT = timedelta(hours=6)
+PLACE = re.compile(r"^\[[^]]*\] *")  # in the source of gloo or NCCL, at the beginning of their errors
 TRAININGS = count()  # of this process
 SMALL = 2048  # bytes of a value that ranks exchange in one round
 
@@ -118,7 +120,7 @@ class ProcessGroup(Ranks):
         try:
             yield
         except RuntimeError as error:
-            reason = shorten(first_line(error), 200)
+            reason = shorten(PLACE.sub("", first_line(error)), 100)
             raise LostRankError(f"the connection to another process of the training was lost ({reason})") from None
 
 
