@@ -72,7 +72,7 @@ def main() -> None:
         figures.append((*steps.take(), *talks.take()))
         return result
 
-    TrainLoop.train_step = step  # type: ignore[method-assign]
+    TrainLoop.train_step = step  # type: ignore[method-assign, assignment]
     real = ProcessGroup.sum_gradients
 
     def measured(group: Any, weights: Any) -> None:
@@ -81,7 +81,7 @@ def main() -> None:
             gradient = next(weight.grad for name, weight in weights.items() if name.endswith("tokens.weight"))
             compared.append(compare(group, gradient))
 
-    ProcessGroup.sum_gradients = measured  # type: ignore[method-assign]
+    ProcessGroup.sum_gradients = measured  # type: ignore[method-assign, assignment]
     with tempfile.TemporaryDirectory() as folder:
         mtlkit.train_mtl(
             init=options.init,

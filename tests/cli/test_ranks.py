@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -132,3 +133,31 @@ def test_contrast_has_the_negatives_of_all_ranks(forks: Forks, tmp_path: Path) -
     weights = [load_file(tmp_path / run / "model.safetensors") for run in ("shared", "whole")]
     for name, values in weights[0].items():
         np.testing.assert_allclose(values, weights[1][name], rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.slow
+def test_more_batches_and_ranks_than_two_agree_to_rounding(forks: Forks, command: tuple[object, ...], tmp_path: Path) -> None:
+    runs = []
+    for size in (1, 2, 3):  # the last with a rank that has less to do than the others
+        ranks = [forks.start(*command, "--accumulate", 4, "--out", tmp_path / "1")] if size == 1 else []
+        ranks = ranks or start_ranks(forks, size, *command, "--accumulate", 4, "--out", tmp_path / str(size))
+        assert ended(ranks) == [0] * size, ranks[-1].err
+        runs.append(load_file(tmp_path / str(size) / "model.safetensors"))
+    for other in runs[1:]:
+        for name, values in runs[0].items():
+            np.testing.assert_allclose(values, other[name], atol=1e-6, err_msg=name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_rank_that_hangs_ends_the_other_within_a_minute(
+    forks: Forks, command: tuple[object, ...], tmp_path: Path, lost: int
+) -> None:
+    ranks = start_ranks(forks, 2, *command, "--epochs", 2000, "--out", tmp_path / "run")
+    assert ranks[0].until(lambda: lines_of(tmp_path / "run") > 4), ranks[0].err
+    ranks[lost].kill(signal.SIGSTOP)
+    began = time.monotonic()
+    assert ranks[1 - lost].wait() == LostRankError.exit_code
+    assert time.monotonic() - began < 60
+    assert f"no sign of life of rank {lost}" in ranks[1 - lost].err
+    ranks[lost].kill(signal.SIGKILL)
