@@ -109,8 +109,8 @@ def _with_columns(rows: Any, made: Mapping[str, Any]) -> Any:
     arrays, schema = list(rows.columns), rows.schema
     for name, values in made.items():
         if values.ndim == 2:
-            flat = pyarrow.array(values.ravel())
-            array = pyarrow.FixedSizeListArray.from_arrays(flat, values.shape[1])
+            ends = np.arange(len(values) + 1, dtype=np.int32) * values.shape[1]
+            array = pyarrow.ListArray.from_arrays(ends, pyarrow.array(values.ravel()))  # Spark knows no lists of fixed length
         else:
             array = pyarrow.array(values.tolist(), pyarrow.string()) if values.dtype == object else pyarrow.array(values)
         arrays.append(array)
