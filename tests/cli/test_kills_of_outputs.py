@@ -90,6 +90,31 @@ def test_embed(forks: Forks, mtl: Path, source: Path, tmp_path: Path, suffix: st
     sys.stderr.write(f"{killer.hits.total()} kills {dict(killer.hits)} of {trial} outputs, seed {seed}: no difference\n")
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_folder(forks: Forks, mtl: Path, source: Path, tmp_path: Path) -> None:  # fault 57
+    """Two shards, killed at random again and again, end in the bytes of one process."""
+    seed = random.SystemRandom().randrange(1 << 32)
+    draw, hits = random.Random(seed), Counter[str]()
+    command = ("embed", "--input", source, "--model", mtl, "--part-rows", 1500, "--dtype", "int8")
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    child = forks.start(*command, "--output", whole)
+    assert child.wait() == 0, child.err
+    for shard in ("0/2", "1/2"):
+        for _ in range(20):
+            child = forks.start(*command, "--output", out, "--shard", shard, "--resume")
+            if hits[shard] < 6 and child.lasts(draw.uniform(0, 1.5)):
+                child.kill(SIGKILL)
+            code = child.wait()
+            assert code in (0, -SIGKILL), child.err
+            hits[shard] += code != 0
+            if code == 0:
+                break
+    wanted = {path.name: path.read_bytes() for path in whole.iterdir()}
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == wanted, f"seed {seed}"
+    sys.stderr.write(f"{hits.total()} kills of shards, seed {seed}: no difference\n")
+
+
 def content(folder: Path) -> dict[str, str]:
     """The digest of every file of an export, all checked; but for what tells when it was made. Raises MtlkitError where a file
     is not what was written."""
