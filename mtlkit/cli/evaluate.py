@@ -111,19 +111,20 @@ def trained_on(metrics: Mapping[str, Any]) -> list[str]:
 
 def write_files(options: EvalOptions, result: Evaluation, believed: Mapping[str, Reliability]) -> None:
     """Writes what `--errors` and `--output` ask for."""
-    from mtlkit.recipes.evaluation.calibration_file import is_picture, write_picture
     from mtlkit.recipes.evaluation.confusion_file import write_matrices
     from mtlkit.recipes.evaluation.errors_file import write_errors
+    from mtlkit.recipes.evaluation.pictures import draw_confusion, draw_reliability, is_picture
 
     if options.errors is not None:
         number = write_errors(options, result.rows)
         say(f"{counted(number, 'row')} written to {options.errors}")
     if options.output is not None:
-        if is_picture(options.output):
-            write_picture(options, believed)
+        if options.calibration and is_picture(options.output):
+            draw_reliability(options, believed)
             say(f"reliability diagram written to {options.output}")
         else:
-            write_matrices(options, matrices_of(result))
+            write = draw_confusion if is_picture(options.output) else write_matrices
+            write(options, matrices_of(result))
             say(f"confusion matrices written to {options.output}")
 
 
@@ -218,6 +219,7 @@ def register(app: typer.Typer, panel: str) -> None:
     examples = [
         "mtlkit eval --confusion",
         "mtlkit eval --confusion --output confusion.csv",
+        "mtlkit eval --confusion --output confusion.png",
         "mtlkit eval --errors errors.csv",
         "mtlkit eval runs/mtl --against runs/other",
         "mtlkit eval --calibration --output reliability.png",

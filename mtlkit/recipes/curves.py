@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import cast
 
 from mtlkit.config.commands.run_commands import CurvesOptions
 from mtlkit.errors import UsageError, listed, suggest
@@ -17,7 +18,7 @@ from mtlkit.runs.outputs import check_output_file
 from mtlkit.runs.overlap import Input
 from mtlkit.runs.record import CHECKPOINTS, LOG, newest_run
 
-FORMATS = (".svg", ".png")
+FORMATS = (".svg", ".png", ".pdf")
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,8 @@ def check_picture(path: Path) -> None:
 
 def write_picture(data: Curves, path: Path, title: str, span: int | None) -> None:
     """Writes the picture. Raises SavingError."""
-    from mtlkit.report.plots import curve_picture
+    from mtlkit.report.plots import Format, curve_picture
 
-    picture = curve_picture(data, "svg" if path.suffix.lower() == ".svg" else "png", title, span)
+    picture = curve_picture(data, cast(Format, path.suffix.lower().removeprefix(".")), title, span)
     with saving(path), atomic_file(path.resolve()) as file:
         file.write(picture)

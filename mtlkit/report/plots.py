@@ -13,7 +13,7 @@ from mtlkit.report.tables import metric_title
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Format = Literal["svg", "png"]
+Format = Literal["svg", "png", "pdf"]
 Draw = Callable[["Axes"], None]
 
 WIDTH, HEIGHT, DOTS_PER_INCH = 6.0, 3.4, 150  # a panel is 6 by 3.4 inches
@@ -21,6 +21,11 @@ TRAIN, VALIDATION, OTHERS = "#0072b2", "#d55e00", ("#009e73", "#cc79a7", "#56b4e
 MARKERS = "osD^v"  # for scores; the next one is used when all colours are
 FAINT = 0.3
 MOST_EPOCHS = 30  # more are not marked by lines
+METADATA: dict[str, dict[str, Any]] = {  # without the time, so that equal pictures have equal bytes
+    "svg": {"Date": None, "Creator": "mtlkit"},
+    "pdf": {"CreationDate": None, "Creator": "mtlkit"},
+    "png": {"Software": "mtlkit"},
+}
 SETTINGS: Any = {
     "svg.hashsalt": "mtlkit",
     "text.parse_math": False,
@@ -52,8 +57,7 @@ def curve_picture(curves: Curves, format: Format, title: str = "", span: int | N
             axes.set_xlabel("step")
             axes.legend(loc="best")
         file = io.BytesIO()
-        metadata = {"Date": None, "Creator": "mtlkit"} if format == "svg" else {"Software": "mtlkit"}
-        figure.savefig(file, format=format, dpi=DOTS_PER_INCH, metadata=metadata)
+        figure.savefig(file, format=format, dpi=DOTS_PER_INCH, metadata=METADATA[format])
     return file.getvalue()
 
 

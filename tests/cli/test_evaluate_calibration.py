@@ -40,3 +40,10 @@ def test_a_base_has_no_probabilities_to_show(typed: Typed, runs: Path) -> None:
     assert answer.code == 2
     assert "probabilities of heads" in answer.err
     assert "has none" in answer.err
+
+
+def test_a_picture_of_confusion_matrices(typed: Typed, mtl: Path) -> None:
+    answer = typed("eval", "--model", mtl, "--confusion", "--output", "c.svg")
+    assert answer.code == 0, answer.err
+    assert "confusion matrices written to c.svg" in answer.err
+    assert "predicted" in Path("c.svg").read_text()

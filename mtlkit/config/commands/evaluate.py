@@ -53,7 +53,8 @@ class EvalOptions(VectorOptions, ModelOptions):
     )
     output: Path | None = option(
         None,
-        "With --confusion: write the whole matrices to a .csv file. With --calibration: draw a .png, .svg or .pdf picture.",
+        "With --confusion: write the whole matrices to a .csv file. With --confusion or --calibration: draw a .png, .svg or .pdf "
+        "picture.",
         metavar="FILE",
         panel=COMMON,
         short="-o",

@@ -54,7 +54,7 @@ class CurvesOptions(CheckedOptions):
 
     run: Path | None = run_argument("Folder of a run, or a metrics.jsonl file.")
     output: Path | None = option(
-        None, "Write the curves to an .svg or .png file.", metavar="FILE", panel=COMMON, short="-o", rank=1, complete="file"
+        None, "Write the curves to an .svg, .png or .pdf file.", metavar="FILE", panel=COMMON, short="-o", rank=1, complete="file"
     )
     smooth: int | None = option(
         None,

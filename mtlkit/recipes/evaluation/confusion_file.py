@@ -7,11 +7,10 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 
 from mtlkit.config.commands.evaluate import EvalOptions
-from mtlkit.errors import UsageError
-from mtlkit.recipes.evaluation.calibration_file import check_picture, is_picture
+from mtlkit.errors import UsageError, listed
 from mtlkit.recipes.evaluation.output_file import check_path, write_output
-
-Matrix = tuple[Sequence[str], Sequence[Sequence[int]]]  # labels, and a row of counts per true class
+from mtlkit.recipes.evaluation.pictures import PICTURES, check_picture, is_picture
+from mtlkit.report.evaluation.confusion_plot import Matrix
 
 
 def check_output(options: EvalOptions) -> None:
@@ -25,7 +24,7 @@ def check_output(options: EvalOptions) -> None:
     elif not options.confusion:
         raise UsageError(f"--output {options.output} is for confusion matrices; add --confusion")
     elif options.output.suffix.lower() != ".csv":
-        raise UsageError(f"--output {options.output}: suffix {options.output.suffix!r} is not .csv")
+        raise UsageError(f"--output {options.output}: suffix {options.output.suffix!r} is not .csv or one of {listed(PICTURES)}")
     check_path(options)
 
 

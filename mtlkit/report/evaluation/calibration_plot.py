@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mtlkit.evaluation.calibration import BINS
 from mtlkit.evaluation.reliability import Reliability
-from mtlkit.report.plots import DOTS_PER_INCH, SETTINGS, TRAIN
+from mtlkit.report.plots import DOTS_PER_INCH, METADATA, SETTINGS, TRAIN
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SIDE, COUNTS = 3.8, 0.25  # of a panel in inches; height of the counts below it, relative to the diagram
 DIAGONAL = "#888888"
-METADATA: dict[str, dict[str, Any]] = {
-    "svg": {"Date": None, "Creator": "mtlkit"},
-    "pdf": {"CreationDate": None, "Creator": "mtlkit"},
-    "png": {"Software": "mtlkit"},
-}
 
 
 def reliability_picture(tasks: Mapping[str, Reliability], format: str) -> bytes:

@@ -26,7 +26,8 @@ def test_a_block_per_task_with_labels_as_they_are(tmp_path: Path) -> None:
     [
         ({"output": "c.csv"}, "add --confusion"),
         ({"output": "c.txt", "confusion": True}, "is not .csv"),
-        ({"output": "c.png", "confusion": True}, "add --calibration"),
+        ({"output": "c.png"}, "add --confusion or --calibration"),
+        ({"output": "c.png", "confusion": True, "calibration": True}, "remove one of them"),
         ({"output": "c.csv", "calibration": True}, "is not one of .png, .svg"),
         ({"output": "there.csv", "confusion": True}, "--overwrite"),
         ({"output": "no/c.csv", "confusion": True}, "cannot write"),

@@ -1,0 +1,73 @@
+"""Confusion matrices as pictures, by matplotlib, which is an extra."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtlkit.errors import shorten
+from mtlkit.report.plots import DOTS_PER_INCH, METADATA, SETTINGS
+from mtlkit.report.text import one_line
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Matrix = tuple[Sequence[str], Sequence[Sequence[int]]]  # labels, and a row of counts per true class
+
+CELL, SMALL_CELL, LEAST_SIDE = 0.62, 0.16, 1.6  # inches
+MOST_NUMBERS, MOST_NAMES = 20, 150  # classes up to which cells have numbers, and axes have the names of classes
+LONGEST = 24  # characters of a name
+COLOURS = "Blues"  # from light to dark, so that it survives colour blindness and black and white
+LIGHT_TEXT = 0.5  # share of a row from which text in a cell is white
+FONT, SMALL_FONT = 9, 6
+
+
+def confusion_picture(tasks: Mapping[str, Matrix], format: str) -> bytes:
+    """A panel per task, one below the other: rows are true, columns predicted classes; colours are shares of a row. Equal
+    matrices give equal bytes."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    sides = [_side(len(labels)) for labels, _ in tasks.values()]
+    margin = 2.4  # names of classes, title and axes
+    with rc_context(SETTINGS):
+        figure = Figure(figsize=(max(sides) + margin, sum(sides) + margin * len(sides)), layout="constrained")
+        grid = figure.add_gridspec(len(tasks), 1, height_ratios=sides)
+        for index, (task, (labels, counts)) in enumerate(tasks.items()):
+            draw_matrix(figure.add_subplot(grid[index]), task, labels, np.array(counts, dtype=np.int64))
+        file = io.BytesIO()
+        figure.savefig(file, format=format, dpi=DOTS_PER_INCH, metadata=METADATA[format])
+    return file.getvalue()
+
+
+def draw_matrix(axes: Axes, task: str, labels: Sequence[str], matrix: NDArray[np.int64]) -> None:
+    """Draws a matrix, with numbers if it has few classes."""
+    shares = matrix / np.maximum(1, matrix.sum(axis=1, keepdims=True))
+    axes.imshow(shares, cmap=COLOURS, vmin=0, vmax=1)
+    total, right = int(matrix.sum()), int(matrix.diagonal().sum())
+    name = shorten(one_line(task).plain, 60)
+    axes.set_title(f"{name}: {right:,} of {total:,} right ({right / max(1, total):.1%})")
+    axes.set(xlabel="predicted", ylabel="true")
+    numbered = len(labels) <= MOST_NUMBERS
+    font = FONT if numbered else SMALL_FONT
+    names = [shorten(one_line(label).plain, LONGEST) for label in labels] if len(labels) <= MOST_NAMES else []
+    turned = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if numbered else {"rotation": 90}
+    axes.set_xticks(range(len(names)), names, fontsize=font, **turned)
+    axes.set_yticks(range(len(names)), names, fontsize=font)
+    axes.tick_params(length=0)
+    for place in ("left", "bottom"):
+        axes.spines[place].set_visible(False)
+    for (row, column), count in np.ndenumerate(matrix) if numbered else ():
+        share = shares[row, column]
+        colour = "white" if share >= LIGHT_TEXT else "black"
+        text = f"{count:,}\n{share:.0%}" if count else "0"
+        axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=font)
+
+
+def _side(classes: int) -> float:
+    """The side of a panel in inches."""
+    return max(LEAST_SIDE, classes * (CELL if classes <= MOST_NUMBERS else SMALL_CELL))
