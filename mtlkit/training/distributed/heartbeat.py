@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 
 from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]
@@ -14,7 +15,7 @@ from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined
 from mtlkit.config.launch import Launch
 from mtlkit.errors import LostRankError
 
-PAUSE, SILENCE = 5.0, 45.0  # seconds between two signs of life, and without one until a process counts as lost
+PAUSE, SILENCE = 5.0, 40.0  # seconds between two signs of life, and without one until a process counts as lost
 LEFT = "left"
 
 
@@ -34,12 +35,17 @@ class Pulses:
 
 
 class Heartbeat:
-    """A thread that tells the others of this process, and ends this one with a message when another is silent for too long."""
+    """Tells the others of this process, and ends it with a message when another is silent for too long.
+
+    Signs of life pass through the store at which the processes met. One thread talks to it, and may wait for ever if the machine
+    of the store is gone; another watches.
+    """
 
     def __init__(self, launch: Launch, lost: Callable[[str], None] | None = None) -> None:
         self.launch, self.lost = launch, lost or end_process
+        self.beats: dict[int, str] = {}
         self.ended = threading.Event()
-        self.thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+        self.threads = [threading.Thread(target=run, name="heartbeat", daemon=True) for run in (self._talk, self._watch)]
 
     def start(self) -> None:
         host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
@@ -47,36 +53,37 @@ class Heartbeat:
         attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
         self.store = PrefixStore(f"mtlkit/{attempt}", client)
         self._tell("0")
-        self.thread.start()
+        for thread in self.threads:
+            thread.start()
 
     def _tell(self, beat: str) -> None:
         self.store.set(str(self.launch.rank), beat)
 
-    def _run(self) -> None:
-        size, number = self.launch.size, 0
-        pulses = Pulses(size, time.monotonic())
+    def _talk(self) -> None:
+        number = 0
         while not self.ended.wait(PAUSE):
             number += 1
-            beats: dict[int, str] = {}
-            try:
+            with suppress(RuntimeError):  # the store does not answer
                 self._tell(str(number))
-                for rank in range(size):
+                for rank in range(self.launch.size):
                     if self.store.check([str(rank)]):
-                        beats[rank] = self.store.get(str(rank)).decode()
-            except RuntimeError:  # the store does not answer: its machine may be gone
-                pass
-            if others := [rank for rank in pulses.silent(beats, time.monotonic()) if rank != self.launch.rank]:
+                        self.beats[rank] = self.store.get(str(rank)).decode()
+
+    def _watch(self) -> None:
+        pulses = Pulses(self.launch.size, time.monotonic())
+        while not self.ended.wait(PAUSE):
+            silent = pulses.silent(dict(self.beats), time.monotonic())
+            if others := [rank for rank in silent if rank != self.launch.rank]:
                 self.lost(f"no sign of life of rank {', '.join(map(str, others))} for {SILENCE:.0f} seconds")
                 return
 
     def end(self) -> None:
         """Stops, so that the others know that this process has ended on purpose."""
         self.ended.set()
-        self.thread.join(PAUSE)
-        try:
+        for thread in self.threads:
+            thread.join(PAUSE)
+        with suppress(RuntimeError):  # the store has ended before
             self._tell(LEFT)
-        except RuntimeError:  # the store has ended before
-            return
 
 
 def end_process(reason: str) -> None:
