@@ -12,6 +12,7 @@ from mtlkit.config.common import OUTPUT
 from mtlkit.config.option import COMMON, option, whole
 from mtlkit.errors import UsageError, shorten
 
+PART_ROWS = 65536
 PartFormat = Literal["parquet", "jsonl", "csv", "npy", "safetensors"]
 
 
@@ -150,7 +151,7 @@ class OutputOptions(CheckedOptions):
     format: PartFormat | None = option(
         None, "Format of the parts in a folder.", panel=OUTPUT, default_text="parquet", rank=1, advanced=True
     )
-    part_rows: int = option(65536, "Rows per part in a folder.", panel=OUTPUT, metavar="N", minimum=1, rank=1, advanced=True)
+    part_rows: int = option(PART_ROWS, "Rows per part in a folder.", panel=OUTPUT, metavar="N", minimum=1, rank=1, advanced=True)
 
     @property
     def kept(self) -> tuple[str, ...]:

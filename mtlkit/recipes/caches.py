@@ -62,7 +62,7 @@ def find_caches(runs: Path) -> Iterator[CacheFolder]:
         for folder in sorted(parent.glob(".*.parts")):
             if (name := PARTS.fullmatch(folder.name)) and folder.is_dir() and not folder.is_symlink():
                 output = folder.with_name(name[1])
-                yield from _cache("embed parts", folder, files_of(folder), lambda output=output: locked(output, "mtlkit info"))  # type: ignore[misc]
+                yield from _cache("output parts", folder, files_of(folder), lambda output=output: locked(output, "mtlkit info"))  # type: ignore[misc]
 
 
 def clear(caches: list[CacheFolder]) -> CacheReport:

@@ -59,7 +59,7 @@ def test_caches_are_listed_with_places_and_sizes(typed: Typed, home: Path) -> No
     assert kinds(document) == {
         "tokens": (str(home / "user" / "tokens"), 1),
         "features": ("runs/.cache", 1),
-        "embed parts": (str(home / ".out.npy.parts"), 2),
+        "output parts": (str(home / ".out.npy.parts"), 2),
     }
     assert document["bytes"] == sum(one["bytes"] for one in document["caches"]) > ROWS.nbytes
     table = typed("info", "--caches", width=120)
@@ -85,7 +85,7 @@ def test_caches_are_cleared_and_nothing_else_is(typed: Typed, home: Path) -> Non
 def test_parts_that_a_running_process_writes_are_kept(typed: Typed, home: Path) -> None:
     with locked(home / "out.npy", "mtlkit embed"):
         document = json.loads(typed("info", "--clear-caches", "--json").out)
-    assert "embed parts" not in kinds(document)
+    assert "output parts" not in kinds(document)
     assert [one["path"] for one in document["kept"]] == [str(home / ".out.npy.parts")]
     assert "being written" in document["kept"][0]["reason"]
     assert (home / ".out.npy.parts" / "00000000.safetensors").exists()
@@ -134,7 +134,7 @@ def test_caches_of_earlier_versions_are_listed_too(typed: Typed, home: Path) -> 
         "int8": 1,
         "features": 2,
         "baselines": 2,
-        "embed parts": 2,
+        "output parts": 2,
     }
     assert not any(path.exists() for path in earlier)
     assert not (place / "baselines").exists()

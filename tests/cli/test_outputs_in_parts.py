@@ -72,14 +72,17 @@ def test_predictions_in_a_file_are_those_of_a_pipe(typed: Typed, mtl: Path, sour
         (["a text", "--keep", "id"], 2, "--keep needs an --output"),
         (["--input", "{source}", "--output", "{out}", "--format", "npy", "--keep", "id"], 2, "--keep needs another format"),
         (["--input", "{source}", "--output", "{out}.npy", "--dtype", "int8"], 2, "stores a scale"),
-        (["--input", "{source}", "--output", "{source}/a.csv", "--format", "csv"], 2, "is a file"),
+        (["--input", "{source}", "--output", "{source}/a.csv", "--format", "csv"], 2, "without a suffix"),
+        (["--input", "{source}", "--output", "{out}.npy", "--shard", "0/2"], 2, "without a suffix"),
+        (["--input", "{source}", "--output", "{out}.npy", "--part-rows", 9], 2, "--part-rows is for a folder"),
+        (["--input", "{source}", "--output", "https://host/out"], 2, "nothing can be written there"),
         (["--input", "{source}", "--output", "s3://bucket/out.parquet"], 2, "a folder of parts"),
     ],
 )
 def test_impossible_requests_are_one_line_and_leave_nothing(
     typed: Typed, mtl: Path, source: Path, tmp_path: Path, arguments: list[str], code: int, said: str
 ) -> None:
-    filled = [argument.format(source=source, out=tmp_path / "out") for argument in arguments]
+    filled = [str(argument).format(source=source, out=tmp_path / "out") for argument in arguments]
     answer = typed("embed", *filled, "--model", mtl)
     assert (answer.code, said in answer.err) == (code, True), answer.err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in"]

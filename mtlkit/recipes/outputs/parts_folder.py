@@ -75,6 +75,7 @@ class PartsFolder:
     ) -> None:
         self.storage, self.settings, self.inputs, self.columns = storage, settings, inputs, tuple(columns)
         self.manifest: Manifest | None = None
+        self._complete: dict[tuple[int, int], PartRecord] = {}  # the parts in the manifest
         self.done = Done({}, {})
 
     def _described(self) -> dict[str, str]:
@@ -98,6 +99,7 @@ class PartsFolder:
         content = self.storage.read(MANIFEST)
         if content is not None:
             self.manifest = read_manifest(content, f"{self.storage}/{MANIFEST}")
+            self._complete = {(part.input, part.first): part for part in self.manifest.parts}
             before: dict[str, str] | None = {**self.manifest.settings, **_files(self.manifest)}
         else:
             before = self._settings_before()
@@ -157,7 +159,7 @@ class PartsFolder:
 
     def _record(self, input: int, first: int, rows: int) -> PartRecord | None:
         if self.manifest is not None:
-            return next((part for part in self.manifest.parts if (part.input, part.first) == (input, first)), None)
+            return self._complete.get((input, first))
         name = record_name(input, first, rows)
         content = self.storage.read(name)
         try:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mtlkit.config.commands.embed import EmbedOptions
-from mtlkit.config.outputs import shard_of
+from mtlkit.config.outputs import PART_ROWS, shard_of
 from mtlkit.data.outputs.storage import open_storage
 from mtlkit.data.outputs.writers import WRITERS, check_format
 from mtlkit.data.sources.remote import REMOTE
@@ -69,12 +69,17 @@ def check_output(options: RowOptions, model: ModelRef | None = None) -> None:
     vectors, keep = isinstance(options, EmbedOptions), options.keep is not None
     inputs = inputs_of(options, model)
     if not writes_parts(options):
+        if options.part_rows != PART_ROWS:
+            raise UsageError(f"--part-rows is for a folder, and --output {address} is a file; leave one of them out")
         check_format(options.output.suffix, address, vectors=vectors, keep=keep)
         check_output_file(options.output, inputs, overwrite=options.overwrite or options.resume)
         return
     check_format(part_suffix(options), address, vectors=vectors, keep=keep)
-    if REMOTE.fullmatch(address) and os.path.splitext(address.rstrip("/"))[1].lower() in WRITERS:
-        raise UsageError(f"--output {address}: at a URL, the output is a folder of parts; give it a name without a suffix")
+    if os.path.splitext(address.rstrip("/"))[1].lower() in WRITERS and not options.output.is_dir():
+        why = "at a URL" if REMOTE.fullmatch(address) else "with --format or --shard"
+        raise UsageError(f"--output {address}: {why}, the output is a folder of parts; give it a name without a suffix")
+    if address.lower().startswith(("http://", "https://")):
+        raise UsageError(f"--output {address}: nothing can be written there; use a folder, s3:// or another store")
     if not options.input or reads_standard_input(options):
         raise UsageError(f"--output {address} is a folder, whose parts are named after input files; give them with --input")
     shard = shard_of(options.shard, os.environ)
