@@ -48,11 +48,11 @@ def test_outputs_are_written_and_replaced(typed: Typed, mtl: Path, tmp_path: Pat
     texts = tmp_path / "texts.txt"
     texts.write_text("".join(f"text {number}\n" for number in range(40)))
     for more in ((), ("--overwrite",), ("--resume",)):
-        for name in ("vectors.npy", "vectors.parquet"):
-            answer = typed("embed", "--model", mtl, "--input", texts, "--output", tmp_path / name, *more)
+        for name in ("vectors.npy", "vectors.parquet", "parts/"):
+            answer = typed("embed", "--model", mtl, "--input", texts, "--output", f"{tmp_path}/{name}", *more)
             assert answer.code == 0, answer.err
     for more in ((), ("--overwrite",)):
         answer = typed("export", mtl, tmp_path / "compact", "--format", "compact", *more)
         assert answer.code == 0, answer.err
     assert typed("info", "--clear-caches").code == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["compact", "texts.txt", "vectors.npy", "vectors.parquet"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["compact", "parts", "texts.txt", "vectors.npy", "vectors.parquet"]
