@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
@@ -16,8 +17,8 @@ body { background: var(--paper); color: var(--ink); }
 h2 { font-size: 1.1rem; margin: 2rem 0 .2rem; } a { color: var(--accent); } .dim { color: var(--dim); }
 code, pre { font: 14px/1.5 ui-monospace, monospace; overflow-wrap: anywhere; }
 pre { white-space: pre-wrap; border: 1px solid var(--line); border-radius: 6px; padding: .6rem; }
-table { border-collapse: collapse; width: 100%; }
-td { border-top: 1px solid var(--line); padding: .3rem .5rem; vertical-align: top; }
+dt { border-top: 1px solid var(--line); padding-top: .3rem; } dt span { color: var(--dim); padding-left: .6rem; }
+dd { margin: 0 0 .4rem; }
 """
 EXAMPLES = {
     "/v1/embeddings": '{"input": ["A man plays the guitar.", "Somebody makes music."]}',
@@ -42,10 +43,10 @@ def docs_page(api: Mapping[str, Any]) -> str:
 
 def _routes(api: Mapping[str, Any], path: str, methods: Mapping[str, Any]) -> Iterator[str]:
     for method, route in methods.items():
-        yield f"<h2><code>{escape(method.upper())} {escape(path)}</code></h2><p>{escape(route.get('description', ''))}</p>"
+        yield f"<h2><code>{escape(method.upper())} {escape(path)}</code></h2><p>{_prose(route.get('description', ''))}</p>"
         if body := route.get("requestBody"):
             schema = _resolved(api, body["content"]["application/json"]["schema"])
-            yield f"<table>{''.join(_fields(api, schema))}</table>"
+            yield f"<dl>{''.join(_fields(api, schema))}</dl>"
         yield f"<pre>{escape(_command(path, method))}</pre>"
 
 
@@ -53,8 +54,13 @@ def _fields(api: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[str]:
     required = schema.get("required", ())
     for name, field in schema["properties"].items():
         need = "required" if name in required else f"default {field['default']}" if field.get("default") is not None else ""
-        cells = (f"<code>{escape(name)}</code>", escape(_type(api, field)), escape(need), escape(field.get("description", "")))
-        yield f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+        facts = ", ".join(filter(None, (_type(api, field), need)))
+        yield f"<dt><code>{escape(name)}</code><span>{escape(facts)}</span></dt><dd>{_prose(field.get('description', ''))}</dd>"
+
+
+def _prose(text: str) -> str:
+    """A description, with code in backquotes."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def _type(api: Mapping[str, Any], field: Mapping[str, Any]) -> str:

@@ -69,6 +69,12 @@ def client(server: Running) -> Client:
 
 
 @pytest.fixture(scope="session")
+def keyed(serve: Serve, runs: Path) -> Running:
+    """A server that asks for the key "s3cret" and logs texts."""
+    return serve(runs / "mtl", "--log-texts", MTLKIT_API_KEY="s3cret")
+
+
+@pytest.fixture(scope="session")
 def loaded(runs: Path) -> LoadedModel:
     """The same model in this process."""
     return load(runs / "mtl")

@@ -135,30 +135,27 @@ def test_many_clients_get_their_own_vectors(client: Client, loaded: LoadedModel)
         np.testing.assert_allclose(vectors, loaded.embed(SENTENCES[number : number + 1 + number % 7]), atol=1e-5)
 
 
-def test_no_text_is_logged_unless_asked_for(serve: Any, server: Any, client: Client, runs: Path) -> None:
-    def ask(client: Client) -> None:
-        client.post(EMBED, {"input": SECRET})
-        client.post("/predict", {"texts": [SECRET, 3]})
-        client.post(EMBED, {"input": "a", SECRET: 1})
-        client.get(f"/{SECRET}?q={SECRET}".replace(" ", "%20"))
-        client.post(EMBED, {"input": "a\n\x1b[2Jb"})
-
-    ask(client)
+def test_no_text_is_logged_by_default(server: Any, client: Client) -> None:
+    client.post(EMBED, {"input": SECRET})
+    client.post("/predict", {"texts": [SECRET, 3]})
+    client.post(EMBED, {"input": "a", SECRET: 1})
+    client.get(f"/{SECRET}?q={SECRET}".replace(" ", "%20"))
     assert eventually(lambda: server.log.count("GET other 404") > 0)
     assert "nobody" not in server.log
     assert re.search(r"127.0.0.1 POST /v1/embeddings 200 [\d.]+ ms, 1 text, \d+ tokens", server.log)
-    told = serve(runs / "mtl", "--log-texts", MTLKIT_API_KEY="s3cret")
-    authorized = {"Authorization": "Bearer s3cret"}
-    told.client.post(EMBED, {"input": [SECRET, "a\n\x1b[2Jb"]}, **authorized)
-    assert eventually(lambda: f'["{SECRET}", "a\\n\\u001b[2Jb"]' in told.log)
-    assert "s3cret" not in told.log
+
+
+def test_a_key_is_asked_for_and_texts_are_logged_on_request(keyed: Any) -> None:
+    right = {"Authorization": "Bearer s3cret"}
+    keyed.client.post(EMBED, {"input": [SECRET, "a\n\x1b[2Jb"]}, **right)
+    assert eventually(lambda: f'["{SECRET}", "a\\n\\u001b[2Jb"]' in keyed.log)
+    assert "s3cret" not in keyed.log
     for headers in ({}, {"Authorization": "s3cret"}, {"Authorization": "Bearer s3cre"}, {"Authorization": "Bearer s3cret2"}):
-        refused = told.client.post(EMBED, {"input": "a"}, **headers)
+        refused = keyed.client.post(EMBED, {"input": "a"}, **headers)
         assert (refused.code, refused.headers["www-authenticate"]) == (401, "Bearer")
-        assert told.client.get("/metrics", **headers).code == 401
-    assert told.client.get("/metrics", Authorization="bearer s3cret").code == 200
-    assert [told.client.get(path).code for path in ("/", "/docs", "/health", "/openapi.json")] == [200] * 4
-    assert told.stop(signal.SIGINT) == 130
+        assert keyed.client.get("/metrics", **headers).code == 401
+    assert keyed.client.get("/metrics", Authorization="bearer s3cret").code == 200
+    assert [keyed.client.get(path).code for path in ("/", "/docs", "/health", "/openapi.json")] == [200] * 4
 
 
 def test_a_full_queue_a_slow_answer_and_the_end(serve: Any, runs: Path) -> None:
@@ -204,4 +201,4 @@ def test_a_request_that_takes_too_long_fails(serve: Any, runs: Path) -> None:
         assert late.recv(100).startswith(b"HTTP/1.1 408")
     slow.child.release()
     assert eventually(lambda: slow.client.post(EMBED, {"input": "a cat"}).code == 200)
-    assert slow.stop() == 143
+    assert slow.stop(signal.SIGINT) == 130

@@ -29,7 +29,8 @@ def policy(html: str) -> str:
     for kind, content in INLINE.findall(html):
         allowed[kind].append(f"'sha256-{b64encode(sha256(content.encode()).digest()).decode()}'")
     inline = [f"{kind}-src {' '.join(hashes)}" for kind, hashes in allowed.items() if hashes]
-    return "; ".join(["default-src 'none'", *inline, "connect-src 'self'", "base-uri 'none'", "form-action 'none'"])
+    rest = ("img-src data:", "connect-src 'self'", "base-uri 'none'", "form-action 'none'")
+    return "; ".join(["default-src 'none'", *inline, *rest])
 
 
 def page(html: str) -> HTMLResponse:
