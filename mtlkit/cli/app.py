@@ -43,6 +43,9 @@ from mtlkit.errors import DataError, MtlkitError, StoppedError, UsageError, shor
 INTERRUPTED, TERMINATED = 130, 143
 LONGEST_WORD, LONGEST_MESSAGE = 400, 2000  # letters of an error that are shown
 
+# what an environment that only runs ONNX exports does without
+OPTIONAL = ("torch", "datasets", "pyarrow", "scipy", "plotext", "fsspec")
+
 SUMMARY = "From raw text to a small sentence encoder with several task heads."
 TRAIN, USE, LOOK = "Train", "Use a model", "Inspect data and runs"
 PANELS_OF = {
@@ -164,6 +167,10 @@ def main() -> NoReturn:
             raise
         close_stdout()
         fail(f"no room left ({error.strerror}); make some and run this again", DataError.exit_code)
+    except ModuleNotFoundError as error:
+        if (missing := (error.name or "").partition(".")[0]) not in OPTIONAL:
+            raise
+        fail(f"{missing} is not installed, and this needs it; install it with: pip install {missing}", UsageError.exit_code)
     except Exception as error:
         if was_interrupted(error):  # in the middle of an import, whose library made its own error of it
             fail("interrupted", INTERRUPTED)

@@ -49,10 +49,20 @@ def open_backend(
         onnx_can = device in ("auto", "cpu") and precision in ("auto", "fp32") and find_spec("onnxruntime") is not None
         backend = "onnx" if is_export(path) or (onnx_can and onnx_folder(path) is not None) else "torch"
     if backend == "torch":
+        if not has_torch() and not is_export(path):
+            raise UsageError(
+                f"{path} needs torch, which is not installed; without it, only ONNX exports run: make one with 'mtlkit export "
+                f"{path} --format onnx' where torch is"
+            )
         return _open_torch(path, device, precision, classifier)
     if device not in ("auto", "cpu"):
         raise UsageError(f"--backend {backend} runs on the CPU only; remove --device {device} or use --backend torch")
     return EXPORTED[backend](path, precision)
+
+
+def has_torch() -> bool:
+    """Whether torch is installed: an environment that only runs ONNX exports does without."""
+    return find_spec("torch") is not None
 
 
 def onnx_folder(path: Path) -> Path | None:

@@ -34,7 +34,7 @@ from mtlkit.inference.text_inputs import check_texts, outputs_for_pairs
 from mtlkit.inference.words import encode_texts_with_words
 from mtlkit.model.description import ModelDescription
 from mtlkit.model.interop.classifier import has_classifier
-from mtlkit.runs.record import RunRecord
+from mtlkit.runs.record import RunRecord, is_export
 
 
 class LoadedModel:
@@ -258,12 +258,13 @@ def load(
     *,
     device: Device = "auto",
     precision: InferencePrecision = "auto",
-    backend: Backend = "torch",
+    backend: Backend | None = None,
     prompt: str | None = None,
     literal_special_tokens: bool | None = None,
 ) -> LoadedModel:
     """Loads a model: a run (the SHA-256 of every file is checked), a Hugging Face folder or hub id, or `mini`, the bundled model.
 
+    `backend` is "torch" by default, or "onnx" for an ONNX export, which needs no torch; "auto" also uses the export of a run.
     `prompt` is prepended to every text, as in `LoadedModel.embed`; None uses the model's default. With `literal_special_tokens`,
     special tokens such as [SEP] in a text are read as plain text; None does what the model's own library does, and reads them
     literally with tokenizers trained by mtlkit.
@@ -273,9 +274,12 @@ def load(
     """
     check_choice("device", device, get_args(Device))
     check_choice("precision", precision, get_args(InferencePrecision))
-    check_choice("backend", backend, get_args(Backend))
+    if backend is not None:
+        check_choice("backend", backend, get_args(Backend))
     is_folder = isinstance(path, Path) and path.is_dir()  # even if it is named mini
     folder = Path(path) if is_folder else find_model(os.fspath(path), Path("runs"), ()).path
+    if backend is None:
+        backend = "onnx" if is_export(folder) else "torch"
     opened = open_backend(folder, device, precision, backend)
     vectors = opened.checkpoint.vectors
     encoder = with_prompt(opened.encoder.with_literal(literal_special_tokens), vectors, prompt)

@@ -9,6 +9,7 @@ from mtlkit.config.commands.evaluate import EvalOptions
 from mtlkit.config.inference import Backend, ModelOptions, TextOptions
 from mtlkit.config.shell import command_text
 from mtlkit.errors import UsageError
+from mtlkit.inference.backends import has_torch
 from mtlkit.inference.find_model import MINI, ModelRef, find_model
 from mtlkit.inference.loaded_model import LoadedModel, load
 from mtlkit.runs.record import is_export, newest_run
@@ -30,7 +31,8 @@ def open_model(options: ModelOptions) -> tuple[LoadedModel, ModelRef]:
         name = options.run
     model_ref = find_model(name, options.runs, stages)
     few = isinstance(options, TextOptions) and bool(options.texts) and options.texts != ["-"]
-    backend = "torch" if options.backend == "auto" and not few and not is_export(model_ref.path) else options.backend
+    prefers_torch = options.backend == "auto" and not few and not is_export(model_ref.path) and has_torch()
+    backend = "torch" if prefers_torch else options.backend
     loaded = _load(model_ref, options, backend)
     if measures_base:
         return loaded, model_ref
