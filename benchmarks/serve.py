@@ -25,10 +25,12 @@ from workers import present
 
 SIDES = ("mtlkit", "mtlkit onnx", "st", "litserve", "infinity")
 PEERS = Path(__file__).with_name("serve_peers.py")
-NEEDS = {
+NEEDS: dict[str, list[str]] = {
+    "mtlkit": [],
     "mtlkit onnx": ["onnxruntime", "onnxscript"],
     "st": ["sentence-transformers", "fastapi", "uvicorn"],
     "litserve": ["litserve"],
+    "infinity": [],
 }
 
 

@@ -86,7 +86,8 @@ def test_an_export_inside_a_run_is_found_while_it_is_of_its_weights(
 def test_an_export_has_no_weights_to_go_on_with(exported: Export, data: Path, tmp_path: Path) -> None:
     out = exported("bidirectional", "onnx").out
     with pytest.raises(UsageError, match="ONNX export without weights"):
-        load(out)
+        load(out, backend="torch")
+    assert type(load(out).engine).__name__ == "OnnxEngine"
     with pytest.raises(UsageError, match="ONNX export without weights"):
         export(ExportOptions(model=str(out), out=tmp_path / "again"))
     with pytest.raises(UsageError, match="ONNX export without weights"):
@@ -114,7 +115,8 @@ def test_a_graph_without_heads_is_not_evaluated(exported: Export) -> None:
 def test_graph_without_onnxruntime_names_the_package_to_install(
     exported: Export, sources: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backends, "find_spec", lambda _: None)
+    real = backends.find_spec
+    monkeypatch.setattr(backends, "find_spec", lambda name: None if name == "onnxruntime" else real(name))
     out = exported("bidirectional", "onnx").out
     with pytest.raises(UsageError, match=r"needs onnxruntime; install it with: pip install 'mtlkit\[onnx\]'"):
         load(out, backend="auto")
