@@ -11,7 +11,7 @@ from mtlkit.data.outputs.columns import Column, Layout, OutputRows
 from mtlkit.data.sources.kept_columns import KeptRow, pairs_and_values, texts_and_values
 from mtlkit.errors import UsageError, rows_from
 from mtlkit.inference.loaded_model import LoadedModel
-from mtlkit.inference.predictions import heads_for
+from mtlkit.inference.predictions import heads_for, most_probable
 from mtlkit.inference.routing import Prediction
 from mtlkit.inference.words import TextWithWords
 from mtlkit.model.digest import digest_of
@@ -19,7 +19,7 @@ from mtlkit.progress import counting
 from mtlkit.recipes.inputs.pairs import predicts_pairs, stream_pairs
 from mtlkit.recipes.inputs.texts import count_by_reading, count_texts, parts, stream_texts
 from mtlkit.recipes.inputs.words import reads_words, stream_words
-from mtlkit.recipes.outputs.answers import flat_columns, flat_values, with_top
+from mtlkit.recipes.outputs.answers import flat_columns, flat_values
 from mtlkit.recipes.outputs.job import Job, OutputProgress, RowOptions, examples_and_kept, identities, settings_of_texts
 from mtlkit.recipes.outputs.write import check_no_output, write_output
 
@@ -56,7 +56,7 @@ def tasks_of(prediction: Prediction, options: PredictOptions) -> dict[str, Any]:
     """The answers of all tasks, with the likeliest labels only if `--top-k` says so."""
     if options.top_k is None:
         return dict(prediction)
-    return {task: with_top(answer, options.top_k) for task, answer in prediction.items()}
+    return {task: most_probable(answer, options.top_k) for task, answer in prediction.items()}
 
 
 def examples(options: PredictOptions, loaded: LoadedModel, standard_input: TextIO) -> Iterator[Any]:

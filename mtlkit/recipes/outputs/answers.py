@@ -34,12 +34,3 @@ def flat_columns(specs: Mapping[str, TaskSpec], tasks: Sequence[str], *, reject:
 def flat_values(tasks: Mapping[str, Mapping[str, Any]], columns: Sequence[Column]) -> list[Any]:
     """The values of these columns; None for a task without an answer, as the router did not choose it."""
     return [tasks.get(task, {}).get(field) for task, _, field in (column.name.rpartition(".") for column in columns)]
-
-
-def with_top(answer: Mapping[str, Any], count: int) -> dict[str, Any]:
-    """An answer with the probabilities of the likeliest labels only, in descending order."""
-    shares = answer.get("probabilities")
-    if not isinstance(shares, dict):
-        return dict(answer)
-    best = sorted(shares, key=lambda label: -shares[label])[:count]  # a stable sort: of equal ones, those of lower number
-    return {**answer, "probabilities": {label: shares[label] for label in best}}
