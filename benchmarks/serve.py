@@ -17,6 +17,7 @@ import sys
 import tempfile
 from argparse import Namespace
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from compare import PACKAGED, PEAK, Measure, Side, compare, describe, model_folder, names, parser, positive
@@ -70,9 +71,7 @@ def main() -> None:
         servers = [stack.enter_context(ServerProcess(side, command_of(side, folder, graph, options.infinity))) for side in sides]
         for clients in map(int, options.clients):
             print(f"{clients} clients")
-            measured = [
-                Side(server.name, lambda one=server, clients=clients: measure(one, clients, options)) for server in servers
-            ]
+            measured = [Side(server.name, partial(measure, server, clients, options)) for server in servers]
             compare(measured[0], measured[1:], options.rounds, "requests/s")
 
 
