@@ -2,7 +2,8 @@
 
 Higher is better. All servers have the same weights from a Hugging Face folder, and answer POST /v1/embeddings on the loopback; a
 request has `--texts` texts of the bundled samples. Each client sends its next request when it has its answer. `st` is
-sentence-transformers behind FastAPI, `litserve` is mtlkit in LitServe with its dynamic batches; the file serve_peers.py has both.
+sentence-transformers behind FastAPI (serve_st.py), `litserve` is mtlkit in LitServe with its dynamic batches
+(serve_litserve.py).
 "by CPU" are requests per second of the server's CPU time, which a busy machine changes least.
 
 With `--soak MINUTES`, only mtlkit serves, to clients of which some send garbage or hang up, and its memory is printed every
@@ -25,7 +26,7 @@ from serve_load import ServerProcess, load, percentile, soak
 from workers import present
 
 SIDES = ("mtlkit", "mtlkit onnx", "st", "litserve", "infinity")
-PEERS = Path(__file__).with_name("serve_peers.py")
+PEERS = {side: Path(__file__).with_name(f"serve_{side}.py") for side in ("st", "litserve")}
 NEEDS: dict[str, list[str]] = {
     "mtlkit": [],
     "mtlkit onnx": ["onnxruntime", "onnxscript"],
@@ -42,7 +43,7 @@ def command_of(side: str, folder: str, graph: str, infinity: str, *more: str) ->
     if side == "infinity":
         names = ["--model-id", folder, "--served-model-name", "model", "--url-prefix", "/v1"]
         return [infinity, "v2", *names, "--engine", "torch", "--device", "cpu", "--no-bettertransformer", "--port"]
-    return [sys.executable, str(PEERS), side, folder]
+    return [sys.executable, str(PEERS[side]), folder]
 
 
 def main() -> None:

@@ -39,7 +39,7 @@ class ServeOptions(VectorOptions, ModelOptions):
     log_texts: bool = option(False, "Also log the texts of requests; by default no text is logged.", panel=OUTPUT, rank=1)
     max_texts: int = option(2048, "Texts in one request.", panel=DATA, minimum=1, rank=2)
     max_bytes: int = option(
-        8 << 20, "Bytes of one request.", panel=DATA, minimum=1024, maximum=LARGEST_BYTES, rank=2, default_text="8388608, 8 MiB"
+        8 << 20, "Bytes of one request.", panel=DATA, minimum=1024, maximum=LARGEST_BYTES, rank=2, default_text="8388608 (8 MiB)"
     )
     timeout: float = option(60.0, "Seconds after which a request fails.", panel=RUN, minimum=0.1, maximum=86400.0)
     queue_tokens: int = option(
