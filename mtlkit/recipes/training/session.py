@@ -256,11 +256,11 @@ def _located(options: Options, command: str, out: Path, processes: int) -> Itera
 def check_batches(session: RunSession[Any], processes: int) -> None:
     """Raises UsageError if a step has fewer batches than there are processes; only a note if a resumed training says so."""
     batches = session.options.batches_per_step
-    if processes == 1:
+    if processes == 1 or session.finished:
         return
     if batches < processes:
-        text = f"--accumulate {batches} gives a step {counted(batches, 'batch', 'batches')}, and there are {processes} processes"
-        if session.point.checkpoint is None and session.finished is None:
+        text = f"--accumulate {batches} makes a step of fewer batches than there are processes ({processes})"
+        if session.point.checkpoint is None:
             raise UsageError(f"{text}; use a multiple of {processes}, or omit it")
         session.notes.append(Note(f"{text}: some have nothing to do", warning=True))
     else:
