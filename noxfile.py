@@ -13,10 +13,7 @@ import nox
 
 PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14"]
 OLDEST = ["3.10", "3.11"]  # which the lowest versions of numpy, scipy and pyarrow have wheels for
-LIMITS = [
-    "huggingface-hub<1",
-    "click<8.3",
-]  # the lowest tokenizers needs the first; the lowest typer gets a warning from later ones
+LIMITS = ["huggingface-hub<1"]  # the lowest tokenizers needs it
 TOOLS = ["pytest>=8", "pytest-timeout>=2.3", "hypothesis>=6", "transformers>=4.50"]
 CORE = [
     *("tests/test_main.py", "tests/test_mini.py", "tests/runs", "tests/config"),

@@ -54,6 +54,8 @@ def imitate(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disk, "WINDOWS", True)
     monkeypatch.setattr(lock, "FileLock", RemovedLock)
     monkeypatch.setattr(shutil, "_use_fd_functions", False)  # it removes folders by opening them
+    if hasattr(shutil, "_rmtree_impl"):  # from Python 3.14 on
+        monkeypatch.setattr(shutil, "_rmtree_impl", shutil._rmtree_unsafe)
     monkeypatch.setattr(os, "open", open_file)
     monkeypatch.setattr(os, "fsync", sync_file)
     monkeypatch.setattr("ctypes.CDLL", no_library)

@@ -143,6 +143,25 @@ def test_full_disk_is_a_one_line_error(tmp_path: Path) -> None:  # fault 5
     assert not isinstance(caught.value, SavingError)
 
 
+def test_folders_are_replaced_by_renames_where_none_can_be_exchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on macOS, whose C library has no renameat2."""
+    for name in ("new", "place"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(name)
+    monkeypatch.setattr("ctypes.CDLL", lambda *_, **__: object())
+    assert not folders.exchange(tmp_path / "new", tmp_path / "place")
+    folders.replace_folder(tmp_path / "new", tmp_path / "place")
+    assert (tmp_path / "place" / "file").read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["place"]
+
+
+def test_without_fcntl_no_file_counts_as_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_locks, "fcntl", None)
+    with (tmp_path / "file").open("wb") as file:
+        assert file_locks.lock_exclusive(file)
+        assert not file_locks.in_use(tmp_path / "file")
+
+
 @pytest.fixture
 def windows(monkeypatch: pytest.MonkeyPatch) -> None:
     imitate(monkeypatch)
@@ -181,3 +200,22 @@ def test_modules_import_without_posix_modules() -> None:  # fault 56
     """
     before = {**os.environ, "PYTHONWARNINGS": "ignore"}  # filelock warns about its fallback
     subprocess.run([sys.executable, "-c", code], check=True, env=before, timeout=120)
+
+
+@pytest.mark.slow
+def test_every_module_imports_without_what_windows_lacks() -> None:  # fault 56
+    code = """if True:
+        import importlib, os, pkgutil, signal, sys
+        import datasets, torch  # have their own ways
+        for name in ("fcntl", "resource", "pwd", "grp", "termios", "tty", "pty", "syslog"):
+            sys.modules[name] = None
+        for name in ("sched_getaffinity", "register_at_fork", "sysconf", "getuid", "fork", "mkfifo", "statvfs", "O_NONBLOCK"):
+            delattr(os, name)
+        for name in ("SIGHUP", "SIGUSR1", "SIGXFSZ", "SIGKILL", "SIGALRM"):
+            delattr(signal, name)
+        import mtlkit
+        for module in pkgutil.walk_packages(mtlkit.__path__, "mtlkit."):
+            if module.name != "mtlkit.__main__":
+                importlib.import_module(module.name)
+    """
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
