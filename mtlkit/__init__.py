@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mtlkit.api import serve as serve
     from mtlkit.api import train_mtl as train_mtl
     from mtlkit.api import train_sentence as train_sentence
+    from mtlkit.api import write_report as write_report
     from mtlkit.inference.loaded_model import LoadedModel as LoadedModel
     from mtlkit.inference.loaded_model import load as load
 
@@ -47,6 +48,7 @@ __all__ = [
     "serve",
     "train_mtl",
     "train_sentence",
+    "write_report",
 ]
 
 

@@ -19,6 +19,7 @@ from mtlkit.config.commands.join import JoinOptions
 from mtlkit.config.commands.mine import MineOptions
 from mtlkit.config.commands.predict import PredictOptions
 from mtlkit.config.commands.pretrain import PretrainOptions
+from mtlkit.config.commands.report import ReportOptions
 from mtlkit.config.commands.run_commands import CurvesOptions, ExportOptions, InfoOptions
 from mtlkit.config.commands.runs import RunsOptions
 from mtlkit.config.commands.serve import ServeOptions
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from mtlkit.recipes.heads import ChangedHeads
     from mtlkit.recipes.join import Joined
     from mtlkit.recipes.mine import Mined
+    from mtlkit.recipes.report import Reported
     from mtlkit.report.run_facts import RunFacts
     from mtlkit.report.run_rows import RunRow
     from mtlkit.training.events import Finished
@@ -183,6 +185,14 @@ def check_data(options: CheckDataOptions) -> DataCheck:
 def curves(options: CurvesOptions) -> ShownCurves:
     """Read the losses and metrics of a run, as `mtlkit curves` does; with `output`, also draw them to a file."""
     from mtlkit.recipes.curves import curves as run
+
+    return run(options)
+
+
+@takes(ReportOptions)
+def write_report(options: ReportOptions) -> Reported:
+    """Write a page about a run, as `mtlkit report` does."""
+    from mtlkit.recipes.report import report as run
 
     return run(options)
 

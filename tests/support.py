@@ -21,6 +21,7 @@ from mtlkit.config.commands.join import JoinOptions
 from mtlkit.config.commands.mine import MineOptions
 from mtlkit.config.commands.predict import PredictOptions
 from mtlkit.config.commands.pretrain import PretrainOptions
+from mtlkit.config.commands.report import ReportOptions
 from mtlkit.config.commands.run_commands import CurvesOptions, ExportOptions, InfoOptions
 from mtlkit.config.commands.runs import RunsOptions
 from mtlkit.config.commands.serve import ServeOptions
@@ -57,6 +58,7 @@ COMMANDS: dict[str, type[Any]] = {
     "export": ExportOptions,
     "serve": ServeOptions,
     "curves": CurvesOptions,
+    "report": ReportOptions,
     "runs": RunsOptions,
     "info": InfoOptions,
 }

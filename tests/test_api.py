@@ -17,7 +17,11 @@ from support import COMMANDS
 import mtlkit
 from mtlkit.errors import OptionError, UsageError
 
-FUNCTIONS = {name: name.replace("-", "_") for name in COMMANDS} | {"eval": "evaluate", "runs": "list_runs"}
+FUNCTIONS = {name: name.replace("-", "_") for name in COMMANDS} | {
+    "eval": "evaluate",
+    "runs": "list_runs",
+    "report": "write_report",
+}
 
 
 @pytest.fixture(autouse=True)

@@ -27,6 +27,7 @@ from mtlkit.cli import (
     mine,
     predict,
     pretrain,
+    report,
     runs,
     serve,
     train_mtl,
@@ -51,7 +52,7 @@ TRAIN, USE, LOOK = "Train", "Use a model", "Inspect data and runs"
 PANELS_OF = {
     TRAIN: (pretrain, train_sentence, train_mtl),
     USE: (embed, predict, join, mine, heads, export, serve),
-    LOOK: (check_data, evaluate, curves, runs, info),
+    LOOK: (check_data, evaluate, curves, report, runs, info),
 }
 
 

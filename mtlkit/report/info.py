@@ -110,11 +110,15 @@ def versions_table(recorded: Mapping[str, str], here: Mapping[str, str | None]) 
     table = new_table()
     for title in ("package", "recorded", "installed"):
         table.add_column(title, overflow="fold")
-    for package, version in here.items():
-        then = recorded.get(package)
-        style = "" if then == version or then is None else "yellow"
-        table.add_row(literal(package), literal(str(then or "-")), literal(version or "-", style))
+    for package, then, now in versions_rows(recorded, here):
+        table.add_row(literal(package), literal(then), literal(now, "" if then in (now, "-") else "yellow"))
     return table
+
+
+def versions_rows(recorded: Mapping[str, str], here: Mapping[str, str | None]) -> Iterator[tuple[str, str, str]]:
+    """Package, recorded and installed version."""
+    for package, version in here.items():
+        yield package, str(recorded.get(package) or "-"), version or "-"
 
 
 def files_table(files: tuple[FileFacts, ...]) -> Table:

@@ -85,6 +85,7 @@ def usual(runs: Path) -> dict[str, list[object]]:
         "export": [runs / "mtl", "out", "--format", "compact", "--overwrite"],
         "serve": [runs / "mtl", "--port", 0],
         "curves": [runs / "mtl"],
+        "report": [runs / "mtl", "--split", "none", "--output", "r.md", "--overwrite"],
         "runs": [runs],
         "info": [runs / "mtl"],
     }

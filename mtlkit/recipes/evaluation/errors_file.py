@@ -66,7 +66,8 @@ def errors_of(task: EvaluatedRows) -> Iterator[Record]:
     find = {"one": _wrong_classes, "several": _wrong_labels, "words": wrong_words, "none": _wrong_numbers}[classes]
     for row, found in find(task):
         second = {"second_text": task.seconds[row]} if task.seconds else {}
-        yield {"task": task.spec.name, "place": task.places[row], "text": task.texts[row], **second, **found}
+        place = {"place": task.places[row]} if task.places else {}
+        yield {"task": task.spec.name, **place, "text": task.texts[row], **second, **found}
 
 
 def _wrong_classes(task: EvaluatedRows) -> Iterator[tuple[int, Record]]:

@@ -1,0 +1,41 @@
+"""`mtlkit report`."""
+
+from __future__ import annotations
+
+import typer
+
+from mtlkit.cli.console import answer, print_json, say
+from mtlkit.cli.options.command import add_command
+from mtlkit.cli.progress import loading, working
+from mtlkit.config.commands.report import ReportOptions
+
+
+def report(options: ReportOptions, as_json: bool) -> None:
+    """Write a page about a run: figures, curves, confusion matrices with the texts behind them, mistakes, data and lineage.
+
+    The page is one file that needs no network, legible on paper and on a phone. The heads are evaluated on --split; curves come
+    from the log alone, so a run that is still training has a page, too.
+    """
+    with loading():
+        from mtlkit.recipes.report import check
+        from mtlkit.recipes.report import report as write
+
+    check(options)
+    with working("evaluating"):
+        written = write(options)
+    say(f"run: {written.facts.name}, {written.facts.reason}")
+    for note in written.page.notes:
+        say(note, "yellow")
+    if as_json:
+        print_json({"run": str(written.facts.path), "output": str(written.output), "bytes": written.bytes})
+    else:
+        answer(f"{written.output}: {written.bytes / 1e6:.2f} MB")
+
+
+def register(app: typer.Typer, panel: str) -> None:
+    examples = [
+        "mtlkit report",
+        "mtlkit report runs/mtl -o report.html --overwrite",
+        "mtlkit report runs/mtl --split validation -o report.md",
+    ]
+    add_command(app, "report", ReportOptions, report, examples, panel)

@@ -1,0 +1,83 @@
+"""`mtlkit report`: a page about a run, from its record, its log and an evaluation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from mtlkit.config.commands.evaluate import EvalOptions
+from mtlkit.config.commands.report import ReportOptions
+from mtlkit.config.commands.run_commands import InfoOptions
+from mtlkit.errors import DataError, IntegrityError, UsageError, listed
+from mtlkit.recipes.evaluate import evaluate
+from mtlkit.recipes.info import info
+from mtlkit.recipes.inputs.command_line import command_line
+from mtlkit.recipes.inputs.input_files import inputs_of
+from mtlkit.recipes.inputs.open_model import open_model
+from mtlkit.recipes.reporting.sections import section
+from mtlkit.report.log_reader import Curves, read_curves
+from mtlkit.report.page.content import Page, TaskSection, make_page
+from mtlkit.report.page.render import FORMATS, rendered
+from mtlkit.report.run_facts import RunFacts
+from mtlkit.runs.atomic import atomic_file, saving
+from mtlkit.runs.lock import locked
+from mtlkit.runs.outputs import check_output_file
+from mtlkit.runs.overlap import Input
+from mtlkit.runs.record import CHECKPOINTS, LOG
+
+
+@dataclass(frozen=True)
+class Reported:
+    """The content of a page, and the run that it is about."""
+
+    page: Page
+    facts: RunFacts
+    output: Path
+    bytes: int
+
+
+def check(options: ReportOptions) -> None:
+    """Raises UsageError if the page must not or cannot be written. Call it before any work."""
+    if options.output.suffix.lower() not in FORMATS:
+        raise UsageError(f"--output {options.output}: suffix {options.output.suffix!r} is not one of {listed(FORMATS)}")
+    if find_spec("matplotlib") is None:
+        raise UsageError("report needs matplotlib for its charts; install it with: pip install 'mtlkit[pictures]'")
+    check_output_file(options.output, inputs_of(options), overwrite=options.overwrite)
+
+
+def report(options: ReportOptions) -> Reported:
+    """Writes the page. Raises UsageError, IntegrityError, SavingError; what cannot be evaluated is left out, with a note."""
+    check(options)
+    facts = info(InfoOptions(run=None if options.run is None else Path(options.run), runs=options.runs))
+    notes: list[str] = []
+    sections = evaluated(options, facts, notes)
+    page = make_page(facts, curves_of(facts.path), sections, notes)
+    content = rendered(page, options.output.suffix.lower()).encode("utf-8", "backslashreplace")
+    inputs = [*inputs_of(options), Input(facts.path, "the run")]
+    with locked(options.output, command_line("report", options), option="--output"):
+        check_output_file(options.output, inputs, overwrite=options.overwrite)
+        with saving(options.output), atomic_file(options.output.resolve()) as file:
+            file.write(content)
+    return Reported(page, facts, options.output, len(content))
+
+
+def curves_of(folder: Path) -> Curves | None:
+    """The curves of a run, finished or not; None without a log."""
+    log = next((path for path in (folder / LOG, folder / CHECKPOINTS / LOG) if path.is_file()), None)
+    return None if log is None else read_curves(log)
+
+
+def evaluated(options: ReportOptions, facts: RunFacts, notes: list[str]) -> dict[str, TaskSection]:
+    """A section per task with a head whose data is there; otherwise `notes` says why not."""
+    if options.split == "none" or facts.record is None or facts.record.stage != "mtl":
+        return {}
+    asked = EvalOptions(
+        model=str(facts.path), split=options.split, calibration=True, seed=options.seed, device=options.device, runs=options.runs
+    )
+    try:
+        loaded, _ = open_model(asked)
+        return {name: section(name, task) for name, task in evaluate(asked, loaded).tasks.items()}
+    except (UsageError, DataError, IntegrityError) as error:
+        notes.append(f"not evaluated: {error}")
+        return {}

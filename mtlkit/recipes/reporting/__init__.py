@@ -1,0 +1,1 @@
+"""Puts the content of a report together."""

@@ -1,0 +1,143 @@
+"""`mtlkit report`: what the page says, that it is harmless, and how it works in a browser."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+Typed = Callable[..., Any]
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+HARMFUL = "<script>document.title='harmed'</script>"
+SVG = re.compile(r"<svg.*?</svg>", re.DOTALL)
+
+
+@pytest.fixture
+def page(typed: Typed, mtl: Path) -> Path:
+    answer = typed("report", mtl, "--split", "validation")
+    assert answer.code == 0, answer.err
+    assert answer.out.startswith("report.html: ")
+    return Path("report.html")
+
+
+def test_the_page_has_the_figures_of_eval_and_is_one_small_file(typed: Typed, mtl: Path, page: Path) -> None:
+    text = page.read_text()
+    document = json.loads(typed("eval", mtl, "--split", "validation", "--json").out)
+    for name, metrics in document["tasks"].items():
+        assert f">{name}</h2>" in text
+        if "accuracy" in metrics:
+            assert f'<td>accuracy</td><td class="number">{100 * metrics["accuracy"]:.1f}</td>' in text
+    assert len(text) < 1_500_000
+    assert "https://" not in SVG.sub("", text)
+    assert "http://" not in SVG.sub("", text)
+    assert "mtlkit train-mtl" in text
+
+
+def test_charts_come_from_the_log_with_the_kept_step_and_tooltips(page: Path) -> None:
+    charts = [ElementTree.fromstring(found) for found in SVG.findall(page.read_text())]
+    titles = [element.text or "" for chart in charts for element in chart.iter() if element.tag.endswith("}title")]
+    assert any(re.fullmatch(r"step [\d,]+: validation [\d.]+", title) for title in titles)
+    assert any(title.startswith("step ") and ": train " in title for title in titles)
+    assert any("kept" in (element.text or "") for chart in charts for element in chart.iter())
+
+
+def test_what_data_holds_is_escaped(typed: Typed, harmful: Path) -> None:
+    for suffix in ("html", "md"):
+        answer = typed("report", harmful, "-o", f"r.{suffix}")
+        assert answer.code == 0, answer.err
+        text = Path(f"r.{suffix}").read_text()
+        assert HARMFUL not in text
+        assert "harmed" in text
+
+
+@pytest.fixture
+def harmful(typed: Typed, tmp_path: Path) -> Path:
+    """A run whose labels and texts are HTML."""
+    rows = [{"text": f"{HARMFUL} {word} {number}", "label": label} for number in range(12) for word, label in LABELS.items()]
+    rows[-1]["label"] = rows[0]["label"]  # a mistake
+    data = tmp_path / "harmful"
+    data.mkdir()
+    for split, own in (("train", rows[:16]), ("test", rows[16:])):
+        (data / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in own))
+    out = tmp_path / "harm"
+    answer = typed("train-mtl", "--task", f"a={data}", "--freeze", "backbone", "--out", out, "--epochs", 1)
+    assert answer.code == 0, answer.err
+    return out
+
+
+LABELS = {"river": HARMFUL, "engine": "b|c"}
+
+
+def test_an_unfinished_training_and_missing_data_have_a_page_too(typed: Typed, mtl: Path, tmp_path: Path) -> None:
+    half = tmp_path / "half"
+    (half / "state").mkdir(parents=True)
+    shutil.copy(mtl / "metrics.jsonl", half / "state")
+    assert typed("report", half, "-o", "half.html").code == 0
+    assert "<svg" in Path("half.html").read_text()
+    moved = shutil.copytree(mtl, tmp_path / "moved")
+    config = (moved / "run.json").read_text()
+    record = json.loads(config)
+    for about in record["data"].values():
+        about["source"] = "gone.csv"
+    (moved / "run.json").write_text(json.dumps(record))
+    answer = typed("report", moved, "-o", "moved.html")
+    assert answer.code == 0, answer.err
+    assert "not evaluated: " in answer.err
+    assert "not evaluated: " in Path("moved.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"), [(["-o", "a.pdf"], "is not one of .html, .md"), (["-o", "none/a.html"], "cannot write")]
+)
+def test_what_cannot_be_written_is_refused_at_once(typed: Typed, mtl: Path, arguments: list[str], said: str) -> None:
+    answer = typed("report", mtl, *arguments)
+    assert answer.code == 2
+    assert said in answer.err
+
+
+def test_an_existing_page_is_kept(typed: Typed, mtl: Path) -> None:
+    Path("report.html").write_text("mine")
+    assert typed("report", mtl).code == 2
+    assert Path("report.html").read_text() == "mine"
+
+
+@pytest.fixture
+def browser() -> Iterator[Any]:
+    playwright: Any = pytest.importorskip("playwright.sync_api")
+    if BROWSER is None:
+        pytest.skip("no Chromium is installed")
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
+def test_in_a_browser(typed: Typed, harmful: Path, browser: Any, width: int, scheme: str) -> None:
+    assert typed("report", harmful, "-o", "r.html").code == 0
+    view = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme).new_page()
+    wrong: list[str] = []
+    asked: list[str] = []
+    view.on("console", lambda message: wrong.append(message.text))
+    view.on("pageerror", lambda error: wrong.append(str(error)))
+    view.on("request", lambda request: asked.append(request.url))
+    view.goto(Path("r.html").resolve().as_uri())
+    cell = next(one for one in view.query_selector_all(".matrix button") if not one.inner_text().startswith("0"))
+    cell.click()
+    assert cell.get_attribute("data-about") in view.inner_text(".matrix .texts")
+    assert HARMFUL in view.inner_text(".matrix .texts li >> nth=0")
+    column = "table.sortable tbody tr td:nth-child(3)"
+    view.click("table.sortable th:nth-child(3) button")
+    rising = [float(value.inner_text()) for value in view.query_selector_all(column)]
+    view.click("table.sortable th:nth-child(3) button")
+    assert [float(value.inner_text()) for value in view.query_selector_all(column)] == rising[::-1]
+    assert view.evaluate("document.documentElement.scrollWidth") <= width
+    assert view.title() == "harm: mtlkit report"
+    assert (wrong, len(asked)) == ([], 1)
