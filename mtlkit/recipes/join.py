@@ -10,14 +10,15 @@ from typing import Any
 from mtlkit.config.commands.join import JoinOptions
 from mtlkit.config.from_json import parse_object
 from mtlkit.data.outputs.joining import joined_file
-from mtlkit.data.outputs.manifest import MANIFEST, WORK, Manifest, PartRecord, done_from, missing_rows, read_manifest
-from mtlkit.data.outputs.storage import Storage, open_storage
+from mtlkit.data.outputs.manifest import MANIFEST, WORK, Manifest, PartRecord, done_from, input_names, missing_rows, read_manifest
+from mtlkit.data.outputs.remote_storage import open_storage
+from mtlkit.data.outputs.storage import Storage
 from mtlkit.data.sources.remote import REMOTE
 from mtlkit.data.sources.text_files import address_of
 from mtlkit.errors import DataError, IntegrityError, UsageError, listed
 from mtlkit.progress import counted
 from mtlkit.recipes.inputs.command_line import command_line
-from mtlkit.recipes.outputs.parts_folder import SETTINGS, input_names
+from mtlkit.recipes.outputs.parts_folder import SETTINGS
 from mtlkit.runs.lock import locked
 from mtlkit.runs.outputs import check_output_file
 from mtlkit.runs.overlap import Input

@@ -14,6 +14,8 @@ from mtlkit.errors import IntegrityError
 VERSION = 1
 MANIFEST, WORK = "_manifest.json", "_parts"  # readers of folders, such as Spark and pyarrow, skip names that begin with _
 DIGITS, INPUT_DIGITS = 10, 5
+INPUT = "input"  # how settings of inputs begin
+INPUT_SETTING = re.compile(rf"{INPUT} \d+")
 PART_NAME = re.compile(rf"\d{{{INPUT_DIGITS},}}-[\w-]+-\d{{{DIGITS},}}-\d{{{DIGITS},}}\.(parquet|jsonl|csv|npy|safetensors)")
 
 
@@ -130,3 +132,15 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[t
     for name in {**before, **now}:
         if before.get(name) != now.get(name):
             yield name, before.get(name), now.get(name)
+
+
+def with_inputs(settings: Mapping[str, str], inputs: Sequence[tuple[str, int | None]]) -> dict[str, str]:
+    """The settings with the names and sizes of the inputs, for `settings.json`."""
+    files = {f"{INPUT} {number}": f"{name} ({size} bytes)" for number, (name, size) in enumerate(inputs, 1)}
+    return {**settings, **files}
+
+
+def input_names(settings: Mapping[str, Any]) -> list[str]:
+    """The names of the inputs in `settings.json`, in their order."""
+    described = [str(value) for name, value in settings.items() if INPUT_SETTING.fullmatch(name)]
+    return [text.rpartition(" (")[0] for text in described]

@@ -10,19 +10,14 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from hashlib import sha256
-from pathlib import Path
-from typing import Any
 
 from mtlkit.config.from_json import build, parse_object
 from mtlkit.data.outputs.manifest import (
     MANIFEST,
-    PART_NAME,
     VERSION,
     WORK,
     Done,
@@ -35,35 +30,14 @@ from mtlkit.data.outputs.manifest import (
     missing_rows,
     read_manifest,
     record_name,
+    with_inputs,
 )
-from mtlkit.data.outputs.storage import LocalStorage, Storage
-from mtlkit.errors import UsageError, listed
-from mtlkit.runs.overlap import Input, check_not_in_model, check_not_input
+from mtlkit.data.outputs.storage import Storage
+from mtlkit.errors import UsageError
+from mtlkit.recipes.outputs.folder_checks import check_ours
 
 LOG = logging.getLogger(__name__)
 SETTINGS = f"{WORK}/settings.json"
-INPUTS_KEY = "input"  # of the settings
-INPUT_SETTING = re.compile(rf"{INPUTS_KEY} \d+")
-
-
-def check_folder(out: Path, inputs: Iterable[Input]) -> None:
-    """Raises UsageError if parts must not or cannot be written to a local folder."""
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"--output {out} is a file; specify a folder, or a file without --format and --shard")
-    check_not_input(out, inputs, "--output")
-    check_not_in_model(out, "--output")
-    check_ours(LocalStorage(out, WORK))
-    parent = next(path for path in (out.resolve(), *out.resolve().parents) if path.exists())
-    if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise UsageError(f"cannot write --output {out}; specify a folder in one that you may write to")
-
-
-def check_ours(storage: Storage) -> None:
-    """Raises UsageError for a folder that holds files of others."""
-    names = storage.names()
-    ours = MANIFEST in names or bool(storage.names(WORK))
-    if foreign := [name for name in names if name != MANIFEST and not (ours and PART_NAME.fullmatch(name))]:
-        raise UsageError(f"--output {storage} contains {listed(foreign, 4)}, which mtlkit did not write; choose an empty folder")
 
 
 class PartsFolder:
@@ -80,8 +54,7 @@ class PartsFolder:
 
     def _described(self) -> dict[str, str]:
         """The settings with the inputs, to compare."""
-        files = {f"{INPUTS_KEY} {number}": f"{name} ({size} bytes)" for number, (name, size) in enumerate(self.inputs, 1)}
-        return {**self.settings, **files}
+        return with_inputs(self.settings, self.inputs)
 
     @property
     def key(self) -> str:
@@ -100,7 +73,9 @@ class PartsFolder:
         if content is not None:
             self.manifest = read_manifest(content, f"{self.storage}/{MANIFEST}")
             self._complete = {(part.input, part.first): part for part in self.manifest.parts}
-            before: dict[str, str] | None = {**self.manifest.settings, **_files(self.manifest)}
+            before: dict[str, str] | None = with_inputs(
+                self.manifest.settings, [(item.name, item.bytes) for item in self.manifest.inputs]
+            )
         else:
             before = self._settings_before()
         if before is None:
@@ -227,13 +202,3 @@ class PartsFolder:
         contents = self.storage.read_all([record_name(*part) for part in ranges])
         values = map(parse_object, contents)
         return [build(PartRecord, {name: value for name, value in one.items() if name != "key"}) for one in values]
-
-
-def input_names(settings: Mapping[str, Any]) -> list[str]:
-    """The names of the inputs in `settings.json`, in their order."""
-    described = [str(value) for name, value in settings.items() if INPUT_SETTING.fullmatch(name)]
-    return [text.rpartition(" (")[0] for text in described]
-
-
-def _files(manifest: Manifest) -> dict[str, str]:
-    return {f"{INPUTS_KEY} {number}": f"{item.name} ({item.bytes} bytes)" for number, item in enumerate(manifest.inputs, 1)}

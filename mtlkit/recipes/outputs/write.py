@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mtlkit.config.commands.embed import EmbedOptions
 from mtlkit.config.outputs import PART_ROWS, shard_of
-from mtlkit.data.outputs.storage import open_storage
+from mtlkit.data.outputs.remote_storage import open_storage
 from mtlkit.data.outputs.writers import WRITERS, check_format
 from mtlkit.data.sources.remote import REMOTE
 from mtlkit.data.sources.text_files import address_of
@@ -18,8 +18,8 @@ from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.recipes.inputs.command_line import command_line
 from mtlkit.recipes.inputs.input_files import inputs_of
 from mtlkit.recipes.inputs.texts import check_one_place, reads_standard_input
+from mtlkit.recipes.outputs.folder_checks import check_folder
 from mtlkit.recipes.outputs.job import Job, OutputProgress, RowOptions
-from mtlkit.recipes.outputs.parts_folder import check_folder
 from mtlkit.recipes.outputs.to_file import write_to_file
 from mtlkit.recipes.outputs.to_folder import write_to_folder
 from mtlkit.runs.lock import locked

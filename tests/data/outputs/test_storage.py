@@ -20,7 +20,8 @@ from pyarrow import parquet
 
 from mtlkit.config.commands.embed import EmbedOptions
 from mtlkit.config.commands.join import JoinOptions
-from mtlkit.data.outputs.storage import Storage, open_storage
+from mtlkit.data.outputs.remote_storage import open_storage
+from mtlkit.data.outputs.storage import Storage
 from mtlkit.errors import DataError, NetworkError
 from mtlkit.inference.loaded_model import load
 from mtlkit.recipes.embed import embed_to_output

@@ -17,6 +17,7 @@ from pyarrow import dataset, parquet
 from mtlkit.config.commands.embed import EmbedOptions
 from mtlkit.config.commands.join import JoinOptions
 from mtlkit.config.commands.predict import PredictOptions
+from mtlkit.config.outputs import PART_ROWS
 from mtlkit.data.outputs.manifest import MANIFEST, WORK
 from mtlkit.data.outputs.storage import LocalStorage
 from mtlkit.errors import DataError, IntegrityError, UsageError
@@ -81,7 +82,7 @@ def test_parts_are_in_order_with_ids_and_the_vectors_of_one_file(
     ]
     table = dataset.dataset(tmp_path / "whole").to_table()
     assert table["id"].to_pylist() == list(range(17))
-    run(replace(options, keep=None, output=tmp_path / "one.npy"), loaded)
+    run(replace(options, keep=None, output=tmp_path / "one.npy", part_rows=PART_ROWS), loaded)
     assert np.array_equal(np.array(table["vector"].to_pylist(), np.float32), np.load(tmp_path / "one.npy"))
     manifest = json.loads(whole[MANIFEST])
     assert (manifest["rows"], [item["rows"] for item in manifest["inputs"]]) == (17, list(COUNTS))
@@ -234,7 +235,7 @@ def test_joined_parts_have_the_rows_of_one_file(
     run(options, loaded)
     joined, single = tmp_path / f"joined.{form}", tmp_path / f"single.{form}"
     join(JoinOptions(folder=str(options.output), output=joined))
-    run(replace(options, format=None, output=single), loaded)
+    run(replace(options, format=None, output=single, part_rows=PART_ROWS), loaded)
     if form == "parquet":
         assert parquet.read_table(joined).equals(parquet.read_table(single))
     else:
@@ -262,7 +263,7 @@ def test_predictions_in_parts_are_those_of_one_file(options: EmbedOptions, loade
         rows = [json.loads(line) for line in joined.read_text().splitlines()]
         assert [list(row) for row in rows] == [[keep or "text", "tasks"]] * 17
         assert all(len(answer["probabilities"]) == 1 for row in rows for answer in row["tasks"].values())
-        single = replace(asked, format=None, output=tmp_path / f"single-{keep}.jsonl")
+        single = replace(asked, format=None, output=tmp_path / f"single-{keep}.jsonl", part_rows=PART_ROWS)
         run(single, loaded)
         assert single.output is not None
         assert single.output.read_bytes() == joined.read_bytes()
