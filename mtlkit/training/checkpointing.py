@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import FrameType
 from typing import Any, ClassVar, Protocol
 
@@ -96,6 +96,11 @@ class Interrupts:
             Interrupts.on_request()
 
 
+def first_request(requests: Iterable[int | None]) -> int | None:
+    """The signal of the first process that was asked to stop."""
+    return next((number for number in requests if number is not None), None)
+
+
 class FolderSaver:
     """Saves checkpoints to the run folder, as often as `--save-every` says and when a signal stops the training.
 
@@ -147,9 +152,10 @@ class FolderSaver:
         self.interrupts.deferred = True
         due = bool(step) and step != self.saved and self._due(step)
         wishes = self.ranks.agreed((due, self.interrupts.requested))
-        due, requested = wishes[0][0], next((number for _, number in wishes if number is not None), None)
+        due, requested = wishes[0][0], first_request(number for _, number in wishes)
         if due:
             self.save(step, state())
+            requested = first_request(self.ranks.agreed(self.interrupts.requested))  # saving takes a while
         if requested is not None:
             if step != self.saved:
                 self.save(step, state())

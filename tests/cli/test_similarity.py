@@ -62,7 +62,7 @@ def test_a_terminal_shows_the_matrix_alone(typed: Typed, mtl: Path, wanted: np.n
         (["a"], "--similarity needs two texts at least, and there is one"),
         (["-"], "--similarity needs two texts at least, and there are none"),
         (["a", "b", "--output", "a.npy"], "--similarity writes no file, it prints; leave --output out"),
-        (["a", "b", "--resume"], "--resume and --overwrite need an --output"),
+        (["a", "b", "--resume"], "--resume needs an --output"),
         (["a", "b", "--dim", "33"], "have 32 dimensions"),
     ],
 )

@@ -45,7 +45,8 @@ def test_the_record_holds_what_it_takes_to_repeat_the_run(data: Path, runs: Path
     asked = options(data, tmp_path / "run", "kind", "state", init=str(runs / "sentence"), seed=3, freeze=["none"])
     finished = train_mtl(asked)
     record = verify(finished.run)
-    assert record.options == json.loads(json.dumps(plain(asked)))
+    resolved = {"accumulate": 1}  # by default one batch per process
+    assert record.options == json.loads(json.dumps(plain(asked))) | resolved
     assert record.options["learning_rate"] == TrainMtlOptions().learning_rate  # resolved, not only what was typed
     assert record.seed == 3
     assert record.command.startswith("mtlkit train-mtl --")

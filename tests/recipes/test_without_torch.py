@@ -53,7 +53,8 @@ command("train-mtl")
 
 def requirements(lines: list[str]) -> dict[str, str]:
     """The packages of requirements, with what is required of them."""
-    found = [re.match(r"([\w-]+)(\S*)", line.split(";")[0].strip()) for line in lines if line.strip() and line[0] != "#"]
+    everywhere = [line for line in lines if line.strip() and line[0] != "#" and "sys_platform" not in line]
+    found = [re.match(r"([\w-]+)(\S*)", line.split(";")[0].strip()) for line in everywhere]
     return {one[1]: one[2] for one in found if one}
 
 
