@@ -39,6 +39,7 @@ from mtlkit.cli.options.command import Command, drawn, shown
 from mtlkit.cli.options.completion import VARIABLE, in_bash
 from mtlkit.cli.options.help import Entry, Page
 from mtlkit.cli.version import show_version
+from mtlkit.config.launch import launched
 from mtlkit.errors import DataError, MtlkitError, StoppedError, UsageError, shorten
 
 INTERRUPTED, TERMINATED = 130, 143
@@ -193,6 +194,9 @@ def was_interrupted(error: BaseException | None) -> bool:
 
 def fail(message: str, code: int) -> NoReturn:
     """One line on stderr, shortened: a message may contain long user input."""
+    with suppress(UsageError):
+        if launched().size > 1:  # the launcher now stops all processes, and this one has said why it ends
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
     words = " ".join(shorten(word, LONGEST_WORD) for word in message.split())
     with suppress(OSError):  # nobody reads it, or its terminal was closed
         say(f"mtlkit: {shorten(words, LONGEST_MESSAGE)}")

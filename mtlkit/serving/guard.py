@@ -17,7 +17,7 @@ OPEN = ("/", "/health", "/docs", "/openapi.json")  # no key is needed: nothing i
 BEARER = re.compile(rb"bearer +(.+)", re.IGNORECASE)
 BODIES = 32  # of the largest size that are in memory at a time
 DRAINED = 64 << 20  # bytes of a refused body that are read, so that its sender gets to the answer
-DRAIN_SECONDS = 10.0
+DRAIN_SECONDS, DRAIN_PAUSE = 10.0, 1.0  # in all, and without any
 
 
 class Guard:
@@ -103,7 +103,7 @@ async def _drain(receive: Receive) -> None:
     async def read() -> None:
         done, more = 0, True
         while more and done < DRAINED:
-            chunk, more = _part(await receive())
+            chunk, more = _part(await asyncio.wait_for(receive(), DRAIN_PAUSE))
             done += len(chunk)
 
     with suppress(asyncio.TimeoutError):

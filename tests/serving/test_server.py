@@ -82,6 +82,10 @@ def test_10_mb_are_too_large(client: Client, chunked: bool) -> None:
     assert lives(client)
 
 
+def test_a_declared_size_that_is_too_large_is_refused_before_the_body_comes(client: Client) -> None:
+    assert client.raw(request_bytes("/v1/embeddings", {"input": "a"}, declared=99_999_999_999)).startswith(b"HTTP/1.1 413")
+
+
 def test_other_paths_and_methods(client: Client) -> None:
     assert client.get("/v1/nothing").code == 404
     assert client.get("/predict").code == 405

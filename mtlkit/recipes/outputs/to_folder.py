@@ -66,7 +66,7 @@ def write_to_folder(job: Job, storage: Storage, options: RowOptions, shard: Shar
     """Writes all parts of a shard, and the manifest once all shards are done. Raises UsageError, DataError, SavingError."""
     work = Work(input_tables(options.input), options.part_rows, shard)
     suffix = f".{options.format or 'parquet'}"
-    settings = {**job.made_by(), "format": suffix[1:], "part rows": str(options.part_rows)}
+    settings = {**job.made_by(), "format": suffix[1:], "--part-rows": str(options.part_rows)}
     inputs = [(table.name, table.size()) for table in work.tables]
     folder = PartsFolder(storage, settings, inputs, job.layout.names)
     with ExitStack() as stack:

@@ -190,7 +190,7 @@ def test_another_input_or_setting_is_refused(  # faults 12, 57
     for other, said in (
         ({"resume": False}, "continue with --resume, or start again with --overwrite"),
         ({"normalize": True}, "was started with normalize false, but now it is true"),
-        ({"part_rows": 6}, "part rows 5, but now it is 6"),
+        ({"part_rows": 6}, "--part-rows 5, but now it is 6"),
         ({"dtype": "int8"}, "with dtype None, but now it is int8"),
         ({"input": [str(source / "a.parquet")]}, "was started with input"),
     ):
