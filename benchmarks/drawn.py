@@ -1,4 +1,4 @@
-"""What the peers of `words.py` and `classification.py` share: rows drawn from parquet files, and the Trainer's arguments."""
+"""What the sides of `words.py`, `pairs.py` and `classification.py` share: drawn rows, and the arguments of the Trainer."""
 
 from __future__ import annotations
 
@@ -21,10 +21,16 @@ def drawn_splits(source: str, folder: str, columns: list[str], rows: int, test_r
     splits: dict[str, Rows] = {}
     for name, limit in (("train", rows), ("test", test_rows)):
         drawn = pq.read_table(Path(source) / f"{name}.parquet", columns=columns).to_pylist()
-        random.Random(0).shuffle(drawn)
-        splits[name] = drawn[: limit or None]
-        (Path(folder) / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in splits[name]))
+        splits[name] = written_rows(drawn, folder, name, limit)
     return splits
+
+
+def written_rows(rows: Rows, folder: str, split: str, limit: int) -> Rows:
+    """The rows shuffled, so many at most (0: all), which are also written into `folder` as jsonl."""
+    random.Random(0).shuffle(rows)
+    drawn = rows[: limit or None]
+    (Path(folder) / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in drawn))
+    return drawn
 
 
 def drawn_rows(folder: str, split: str) -> Rows:
@@ -32,13 +38,13 @@ def drawn_rows(folder: str, split: str) -> Rows:
     return [json.loads(line) for line in (Path(folder) / f"{split}.jsonl").read_text().splitlines()]
 
 
-def mean_tokens(model: str, texts: Sequence[str] | Sequence[list[str]]) -> float:
-    """The mean number of tokens of texts, or of lists of words."""
+def mean_tokens(model: str, texts: Sequence[str] | Sequence[tuple[str, str]] | Sequence[list[str]]) -> float:
+    """The mean number of tokens of texts, of pairs, or of lists of words."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(Path(model) / "tokenizer.json"))
     tokenizer.no_padding()
-    encodings = tokenizer.encode_batch(texts, is_pretokenized=not isinstance(texts[0], str))
+    encodings = tokenizer.encode_batch(texts, is_pretokenized=isinstance(texts[0], list))
     return sum(len(encoding.ids) for encoding in encodings) / len(encodings)
 
 

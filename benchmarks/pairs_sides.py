@@ -9,33 +9,27 @@ cross FOLDER MODEL SETTINGS            the same for a CrossEncoder
 from __future__ import annotations
 
 import json
-import random
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-Rows = list[dict[str, Any]]
+from drawn import Rows, drawn_rows, mean_tokens, written_rows
+
 TEXTS = ("sentence1", "sentence2")
 
 
 def draw(source: str, folder: str, model: str, rows: str, test_rows: str) -> None:
     """Rows with two sentences and a label, the same for every seed and side."""
     import pyarrow.parquet as pq
-    from tokenizers import Tokenizer
 
     splits = {}
     for name, limit in (("train", int(rows)), ("test", int(test_rows))):
         table = pq.read_table(Path(source) / f"{name}.parquet")
         label = "label" if "label" in table.column_names else "score"
         drawn = [{**{text: row[text] for text in TEXTS}, "label": row[label]} for row in table.to_pylist()]
-        random.Random(0).shuffle(drawn)
-        splits[name] = drawn[: limit or None]
-        (Path(folder) / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in splits[name]))
-    tokenizer = Tokenizer.from_file(str(Path(model) / "tokenizer.json"))
-    tokenizer.no_padding()
-    pairs = [(row[TEXTS[0]], row[TEXTS[1]]) for row in splits["train"]]
-    tokens = sum(len(encoding.ids) for encoding in tokenizer.encode_batch(pairs)) / len(pairs)
+        splits[name] = written_rows(drawn, folder, name, limit)
+    tokens = mean_tokens(model, [(row[TEXTS[0]], row[TEXTS[1]]) for row in splits["train"]])
     labels = [row["label"] for row in splits["train"]]
     number = any(isinstance(label, float) for label in labels)
     bounds = [min(labels), max(labels)] if number else [0, 1]
@@ -86,10 +80,7 @@ def cross(folder: str, model: str, settings: str) -> None:
 
 
 def _read(folder: str, settings: str) -> tuple[dict[str, Any], Rows, Rows]:
-    rows, test = (
-        [json.loads(line) for line in (Path(folder) / f"{name}.jsonl").read_text().splitlines()] for name in ("train", "test")
-    )
-    return json.loads(settings), rows, test
+    return json.loads(settings), drawn_rows(folder, "train"), drawn_rows(folder, "test")
 
 
 def _labels(rows: Rows) -> list[Any]:
