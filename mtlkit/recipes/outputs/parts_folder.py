@@ -79,7 +79,7 @@ class PartsFolder:
         else:
             before = self._settings_before()
         if before is None:
-            self.storage.write(SETTINGS, json.dumps(self._described(), indent=1, ensure_ascii=False).encode())
+            self._write_settings()
             before = self._described()
         self.done = self._done()
         mine = any(owns(number, first) for number, ranges in self.done.parts.items() for first in ranges)
@@ -147,8 +147,7 @@ class PartsFolder:
     def keep(self, record: PartRecord) -> None:
         """Notes a part whose file is in its place."""
         self._reopen()
-        content = json.dumps({**asdict(record), "key": self.key}, ensure_ascii=False).encode()
-        self.storage.write(record_name(record.input, record.first, record.rows), content)
+        self._write_record(record)
         self.done.parts.setdefault(record.input, {})[record.first] = record.first + record.rows
 
     def note_rows(self, input: int, rows: int) -> None:
@@ -163,14 +162,19 @@ class PartsFolder:
         if self.manifest is None:
             return
         manifest, self.manifest = self.manifest, None
-        self.storage.write(SETTINGS, json.dumps(self._described(), indent=1, ensure_ascii=False).encode())
+        self._write_settings()
         for number, item in enumerate(manifest.inputs):
             self.storage.write(count_name(number, item.rows), b"{}")
         for part in manifest.parts:
-            self.storage.write(
-                record_name(part.input, part.first, part.rows), json.dumps({**asdict(part), "key": self.key}).encode()
-            )
+            self._write_record(part)
         self.storage.remove(MANIFEST)
+
+    def _write_settings(self) -> None:
+        self.storage.write(SETTINGS, json.dumps(self._described(), indent=1, ensure_ascii=False).encode())
+
+    def _write_record(self, record: PartRecord) -> None:
+        content = json.dumps({**asdict(record), "key": self.key}, ensure_ascii=False).encode()
+        self.storage.write(record_name(record.input, record.first, record.rows), content)
 
     def finish(self) -> list[str]:
         """Writes the manifest if no rows are missing, and returns the missing ones otherwise."""
