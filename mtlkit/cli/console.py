@@ -62,6 +62,11 @@ def stderr() -> Console:
     return Console(stderr=True, file=cast("TextIO", StandardError()), highlight=False)
 
 
+def can_ask() -> bool:
+    """Whether somebody at a terminal sees a question and can answer it."""
+    return sys.stdin.isatty() and stderr().is_terminal
+
+
 def say(text: str, style: str | None = None, console: Console | None = None) -> None:
     """Writes a sentence to stderr, with brackets and control characters as plain text. On a terminal it is wrapped between words,
     and a command gets a line of its own if it does not fit; elsewhere it is one line."""

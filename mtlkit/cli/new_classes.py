@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
 
-from mtlkit.cli.console import say, stderr
+from mtlkit.cli.console import can_ask, say, stderr
 from mtlkit.config.launch import launched
 from mtlkit.config.task_training import NewClasses, TaskTrainingOptions
 from mtlkit.errors import NewClassesError
@@ -26,7 +26,7 @@ def followed_asking(stream: Callable[[Options], Iterable[Event]], options: Optio
     try:
         follow(stream(options), as_json, verbose=options.verbose)
     except NewClassesError as error:
-        interactive = sys.stdin.isatty() and stderr().is_terminal and launched().size == 1
+        interactive = can_ask() and launched().size == 1
         if options.new_classes != "ask" or not interactive:
             raise
         say(str(error), "yellow")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from typing import TYPE_CHECKING
 
 import typer
 
-from mtlkit.cli.console import answer, print_json, say, stderr, stdout
+from mtlkit.cli.console import answer, can_ask, print_json, say, stderr, stdout
 from mtlkit.cli.options.command import add_command
 from mtlkit.config.commands.runs import RunsOptions
+from mtlkit.config.shell import command_text
 from mtlkit.errors import UsageError, counted
 
 if TYPE_CHECKING:
@@ -59,12 +59,13 @@ def compare_runs(options: RunsOptions, as_json: bool) -> None:
     for table in comparison_tables(found.runs, found.options, found.same_rows):
         stdout().print(table)
     if any(found.same_rows.values()):
-        say(f"next: {shlex.join(['mtlkit', 'eval', '--model', options.folders[0], '--against', options.folders[1]])}")
+        say(f"next: {command_text(['mtlkit', 'eval', '--model', options.folders[0], '--against', options.folders[1]])}")
 
 
 def delete_runs(options: RunsOptions, as_json: bool) -> None:
     """Shows what will be deleted, asks, and deletes it. Raises UsageError where nobody can be asked."""
     from mtlkit.recipes.runs import delete, planned_deletion
+    from mtlkit.report.tables import megabytes
 
     planned = planned_deletion(options)
     for folder in planned.ancestors:
@@ -76,14 +77,16 @@ def delete_runs(options: RunsOptions, as_json: bool) -> None:
     if as_json:
         print_json({"deleted": [str(run.path) for run in planned.runs], "kept": list(map(str, planned.ancestors))})
     else:
-        answer(f"deleted {counted(len(planned.runs), 'run')}, {planned.size / 1e6:,.1f} MB")
+        answer(f"deleted {counted(len(planned.runs), 'run')}, {megabytes(planned.size)} MB")
 
 
 def agreed(planned: Deletion) -> bool:
     """Whether the user agrees on the terminal. Raises UsageError if there is none."""
+    from mtlkit.report.tables import megabytes
+
     names = ", ".join(str(run.path) for run in planned.runs)
-    about = f"{counted(len(planned.runs), 'run')} ({planned.size / 1e6:,.1f} MB): {names}"
-    if not sys.stdin.isatty() or not stderr().is_terminal:
+    about = f"{counted(len(planned.runs), 'run')} ({megabytes(planned.size)} MB): {names}"
+    if not can_ask():
         raise UsageError(f"would delete {about}; nothing was deleted, as nobody can be asked here; add --yes")
     stderr().print(f"delete {about}? [y/N] ", end="", markup=False, highlight=False)
     return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
 
@@ -11,6 +10,7 @@ from mtlkit.config.commands.run_commands import CurvesOptions
 from mtlkit.errors import UsageError, listed, suggest
 from mtlkit.recipes.inputs.command_line import command_line
 from mtlkit.recipes.inputs.input_files import inputs_of
+from mtlkit.recipes.inputs.picture_files import check_matplotlib, picture_format
 from mtlkit.report.log_reader import Curves, read_curves, solved_without_steps
 from mtlkit.runs.atomic import atomic_file, saving
 from mtlkit.runs.lock import locked
@@ -71,14 +71,13 @@ def check_picture(path: Path) -> None:
     """Raises UsageError for an unknown suffix, or if matplotlib is missing."""
     if path.suffix.lower() not in FORMATS:
         raise UsageError(f"--output {path}: suffix {path.suffix!r} is not one of {listed(FORMATS)}")
-    if find_spec("matplotlib") is None:
-        raise UsageError(f"--output {path} needs matplotlib; install it with: pip install 'mtlkit[pictures]'")
+    check_matplotlib(f"--output {path} needs matplotlib")
 
 
 def write_picture(data: Curves, path: Path, title: str, span: int | None) -> None:
     """Writes the picture. Raises SavingError."""
     from mtlkit.report.plots import Format, curve_picture
 
-    picture = curve_picture(data, cast(Format, path.suffix.lower().removeprefix(".")), title, span)
+    picture = curve_picture(data, cast("Format", picture_format(path)), title, span)
     with saving(path), atomic_file(path.resolve()) as file:
         file.write(picture)

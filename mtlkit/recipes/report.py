@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 from mtlkit.config.commands.evaluate import EvalOptions
@@ -15,6 +14,7 @@ from mtlkit.recipes.info import info
 from mtlkit.recipes.inputs.command_line import command_line
 from mtlkit.recipes.inputs.input_files import inputs_of
 from mtlkit.recipes.inputs.open_model import open_model
+from mtlkit.recipes.inputs.picture_files import check_matplotlib
 from mtlkit.recipes.reporting.sections import section
 from mtlkit.report.log_reader import Curves, read_curves
 from mtlkit.report.page.content import Page, TaskSection, make_page
@@ -24,7 +24,7 @@ from mtlkit.runs.atomic import atomic_file, saving
 from mtlkit.runs.lock import locked
 from mtlkit.runs.outputs import check_output_file
 from mtlkit.runs.overlap import Input
-from mtlkit.runs.record import CHECKPOINTS, LOG
+from mtlkit.runs.record import log_of
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,7 @@ def check(options: ReportOptions) -> None:
     """Raises UsageError if the page must not or cannot be written. Call it before any work."""
     if options.output.suffix.lower() not in FORMATS:
         raise UsageError(f"--output {options.output}: suffix {options.output.suffix!r} is not one of {listed(FORMATS)}")
-    if find_spec("matplotlib") is None:
-        raise UsageError("report needs matplotlib for its charts; install it with: pip install 'mtlkit[pictures]'")
+    check_matplotlib("report needs matplotlib for its charts")
     check_output_file(options.output, inputs_of(options), overwrite=options.overwrite)
 
 
@@ -64,7 +63,7 @@ def report(options: ReportOptions) -> Reported:
 
 def curves_of(folder: Path) -> Curves | None:
     """The curves of a run, finished or not; None without a log."""
-    log = next((path for path in (folder / LOG, folder / CHECKPOINTS / LOG) if path.is_file()), None)
+    log = log_of(folder)
     return None if log is None else read_curves(log)
 
 

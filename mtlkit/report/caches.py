@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Group
 from rich.text import Text
 
-from mtlkit.report.tables import new_table, titled
+from mtlkit.report.tables import megabytes, new_table, titled
 from mtlkit.report.text import literal
 
 
@@ -54,12 +54,8 @@ def cache_table(report: CacheReport) -> Group:
     table.add_column("files", justify="right", no_wrap=True)
     table.add_column("MB freed" if report.cleared else "MB", justify="right", no_wrap=True)
     for cache in report.caches:
-        table.add_row(literal(cache.kind), literal(str(cache.path)), f"{cache.files:,}", _megabytes(cache.size))
+        table.add_row(literal(cache.kind), literal(str(cache.path)), f"{cache.files:,}", megabytes(cache.size))
     files = sum(cache.files for cache in report.caches)
-    total = f"{files:,} files, {_megabytes(report.size)} MB{' freed' if report.cleared else ''}"
+    total = f"{files:,} files, {megabytes(report.size)} MB{' freed' if report.cleared else ''}"
     not_removed = [literal(f"not removed: {path}: {reason}", "yellow") for path, reason in report.kept]
     return Group(*([titled("Caches", table)] if report.caches else []), Text(total), *not_removed)
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.1f}"

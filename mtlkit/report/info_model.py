@@ -143,11 +143,16 @@ def metric_tables(metrics: Mapping[str, Any], width: int) -> Iterator[Renderable
             yield literal(f"{meaning}: {', '.join(marked)}")
     if line:
         yield literal(f"{line if tasks else f'Metrics: {line}'}\n")
+    for title, sentences in stored_reports(metrics):
+        yield Group(literal(title, "bold"), *(literal(f"  {sentence}") for sentence in sentences), literal(""))
+
+
+def stored_reports(metrics: Mapping[str, Any]) -> Iterator[tuple[str, list[Any]]]:
+    """The title and the sentences of each report in the metrics of a run, such as what was forgotten."""
     for name, report in metrics.items():
         words = report.get(WORDS) if isinstance(report, dict) else None
         if isinstance(words, list) and words:
-            title = literal(name.replace("_", " ").capitalize(), "bold")
-            yield Group(title, *(literal(f"  {sentence}") for sentence in words), literal(""))
+            yield name.replace("_", " ").capitalize(), words
 
 
 def score_columns(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:

@@ -12,6 +12,7 @@ from mtlkit.report.tables import metric_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Format = Literal["svg", "png", "pdf"]
 Draw = Callable[["Axes"], None]
@@ -56,8 +57,13 @@ def curve_picture(curves: Curves, format: Format, title: str = "", span: int | N
             draw(axes)
             axes.set_xlabel("step")
             axes.legend(loc="best")
-        file = io.BytesIO()
-        figure.savefig(file, format=format, dpi=DOTS_PER_INCH, metadata=METADATA[format])
+        return picture_bytes(figure, format)
+
+
+def picture_bytes(figure: Figure, format: str) -> bytes:
+    """A figure as a picture. Call it where the settings hold with which the figure was drawn."""
+    file = io.BytesIO()
+    figure.savefig(file, format=format, dpi=DOTS_PER_INCH, metadata=METADATA[format])
     return file.getvalue()
 
 

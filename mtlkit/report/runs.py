@@ -10,9 +10,10 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.table import Table
 
+from mtlkit.errors import counted
 from mtlkit.report.columns import compact_table
 from mtlkit.report.run_rows import RunRow, TaskScore
-from mtlkit.report.tables import figure, metric_title, titled
+from mtlkit.report.tables import figure, megabytes, metric_title, titled
 from mtlkit.report.text import literal, one_line, printable
 
 STYLES = {"finished": "", "interrupted": "yellow", "running": "green", "damaged": "bold red"}
@@ -46,11 +47,11 @@ def run_table(runs: Sequence[RunRow], width: int) -> Group:
     for run, score in zip(runs, scores, strict=True):
         state = literal(run.state, STYLES[run.state])
         cells = (literal(run.stage or "-"), state, literal(moment(run.started or run.changed)))
-        table.add_row(one_line(run.path.name), *cells, f"{run.size / 1e6:,.1f}", literal(score))
+        table.add_row(one_line(run.path.name), *cells, megabytes(run.size), literal(score))
     notes = [literal(run.problem, "yellow") for run in runs if run.problem]
     marked = sorted({score.mark.replace("_", " ") for run in runs for score in run.scores if score.mark})
     notes += [literal(f"* not of held-out rows: {', '.join(marked)}", "dim")] if marked else []
-    total = f"{len(runs):,} {'run' if len(runs) == 1 else 'runs'}, {sum(run.size for run in runs) / 1e6:,.1f} MB"
+    total = f"{counted(len(runs), 'run')}, {megabytes(sum(run.size for run in runs))} MB"
     return Group(table, *notes, literal(total))
 
 

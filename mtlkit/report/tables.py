@@ -133,6 +133,11 @@ def figure(value: float | None, metric: str) -> str:
     return number(100 * value, 1) if value is not None and all_metrics()[metric].share else number(value, 3)
 
 
+def megabytes(size: int) -> str:
+    """Bytes in millions, with one decimal."""
+    return f"{size / 1e6:,.1f}"
+
+
 def points(value: float) -> str:
     """A change x 100 with one decimal, or one significant digit if it would round to zero."""
     value *= 100

@@ -99,6 +99,11 @@ def has_checkpoint(out: Path) -> bool:
     return any(CHECKPOINT_NAME.fullmatch(path.name) for path in (out / CHECKPOINTS).glob(CHECKPOINT_GLOB))
 
 
+def log_of(folder: Path) -> Path | None:
+    """The log of a run, finished or not; None if it has none."""
+    return next((path for path in (folder / LOG, folder / CHECKPOINTS / LOG) if path.is_file()), None)
+
+
 def replace_metrics(folder: Path, metrics: dict[str, Any]) -> None:
     """Replaces the metrics in the record of a finished run; its other files are unchanged. Raises OSError, IntegrityError."""
     content = _json_bytes({**vars(read_record(folder)), "metrics": metrics})

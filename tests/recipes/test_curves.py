@@ -7,8 +7,8 @@ import pytest
 
 from mtlkit.config.commands.run_commands import CurvesOptions
 from mtlkit.errors import UsageError
-from mtlkit.recipes import curves as recipe
 from mtlkit.recipes.curves import curves
+from mtlkit.recipes.inputs import picture_files
 from mtlkit.report.log_reader import read_curves
 from mtlkit.runs.record import CHECKPOINTS, LOG
 
@@ -70,7 +70,7 @@ def test_a_picture_that_cannot_be_written_is_refused_before_any_work(tmp_path: P
 
 
 def test_without_matplotlib_the_extra_is_named(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recipe, "find_spec", lambda _: None)
+    monkeypatch.setattr(picture_files, "find_spec", lambda _: None)
     with pytest.raises(UsageError, match=r"needs matplotlib; install it with: pip install 'mtlkit\[pictures\]'$"):
         curves(CurvesOptions(run=runs / "mtl", output=tmp_path / "curves.svg"))
     assert curves(CurvesOptions(run=runs / "mtl")).curves.tasks

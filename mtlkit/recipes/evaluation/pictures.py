@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from importlib.util import find_spec
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from mtlkit.config.commands.evaluate import EvalOptions
 from mtlkit.errors import UsageError, listed
 from mtlkit.evaluation.reliability import Reliability
 from mtlkit.recipes.evaluation.output_file import write_output
+from mtlkit.recipes.inputs.picture_files import check_matplotlib, picture_format
 from mtlkit.report.evaluation.confusion_plot import Matrix
 
+Drawn = TypeVar("Drawn")  # what a picture shows of a task
 PICTURES = (".png", ".svg", ".pdf")
 
 
@@ -29,29 +31,28 @@ def check_picture(options: EvalOptions) -> None:
         raise UsageError(f"--output {path}: a picture shows --confusion or --calibration; remove one of them")
     if not is_picture(path):
         raise UsageError(f"--output {path}: suffix {path.suffix!r} is not one of {listed(PICTURES)}")
-    if find_spec("matplotlib") is None:
-        raise UsageError(f"--output {path} needs matplotlib; install it with: pip install 'mtlkit[pictures]'")
+    check_matplotlib(f"--output {path} needs matplotlib")
 
 
 def draw_reliability(options: EvalOptions, tasks: Mapping[str, Reliability]) -> None:
     """Draws a reliability diagram per task. Raises UsageError if no task has probabilities, SavingError."""
     from mtlkit.report.evaluation.calibration_plot import reliability_picture
 
-    assert options.output is not None
-    if not tasks:
-        raise UsageError(f"--output {options.output}: nothing to draw, as no task has probabilities")
-    write_output(options, reliability_picture(tasks, _format(options.output)))
+    _draw(options, tasks, "probabilities", reliability_picture)
 
 
 def draw_confusion(options: EvalOptions, matrices: Mapping[str, Matrix]) -> None:
     """Draws the confusion matrix of each task. Raises UsageError if no task has one, SavingError."""
     from mtlkit.report.evaluation.confusion_plot import confusion_picture
 
-    assert options.output is not None
-    if not matrices:
-        raise UsageError(f"--output {options.output}: nothing to draw, as no task has a confusion matrix")
-    write_output(options, confusion_picture(matrices, _format(options.output)))
+    _draw(options, matrices, "a confusion matrix", confusion_picture)
 
 
-def _format(path: Path) -> str:
-    return path.suffix.lower().removeprefix(".")
+def _draw(
+    options: EvalOptions, tasks: Mapping[str, Drawn], what: str, picture: Callable[[Mapping[str, Drawn], str], bytes]
+) -> None:
+    path = options.output
+    assert path is not None
+    if not tasks:
+        raise UsageError(f"--output {path}: nothing to draw, as no task has {what}")
+    write_output(options, picture(tasks, picture_format(path)))

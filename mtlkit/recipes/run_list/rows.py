@@ -16,7 +16,7 @@ from mtlkit.evaluation.metric_names import ACCURACY
 from mtlkit.model.description import read_checkpoint
 from mtlkit.report.run_rows import RunRow, State, TaskScore
 from mtlkit.runs.lock import is_locked
-from mtlkit.runs.record import CHECKPOINTS, LOG, MARKS, RECORD, RunRecord, read_record
+from mtlkit.runs.record import CHECKPOINTS, MARKS, RECORD, RunRecord, log_of, read_record
 from mtlkit.runs.replace_folder import restore_replaced
 from mtlkit.tasks.base import kind_of
 
@@ -40,7 +40,7 @@ def run_row(folder: Path) -> RunRow:
     """What a list shows of a run. Never raises for damaged files: their run is called damaged, with the reason."""
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     running = is_locked(folder)
-    log = next((path for path in (folder / CHECKPOINTS / LOG, folder / LOG) if path.is_file()), None)
+    log = log_of(folder)
     changed = None if log is None else datetime.fromtimestamp(log.stat().st_mtime, timezone.utc)
     seconds = None if log is None else _seconds_of(log)
     started = None if changed is None or seconds is None else changed - timedelta(seconds=seconds)

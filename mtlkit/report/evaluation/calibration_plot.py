@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from mtlkit.evaluation.calibration import BINS
 from mtlkit.evaluation.reliability import Reliability
-from mtlkit.report.plots import DOTS_PER_INCH, METADATA, SETTINGS, TRAIN
+from mtlkit.report.plots import SETTINGS, TRAIN, picture_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,9 +32,7 @@ def reliability_picture(tasks: Mapping[str, Reliability], format: str) -> bytes:
             axes = figure.add_subplot(grid[2 * row, column])
             draw_diagram(axes, task, reliability)
             draw_counts(figure.add_subplot(grid[2 * row + 1, column], sharex=axes), reliability)
-        file = io.BytesIO()
-        figure.savefig(file, format=format, dpi=DOTS_PER_INCH, metadata=METADATA[format])
-    return file.getvalue()
+        return picture_bytes(figure, format)
 
 
 def draw_diagram(axes: Axes, task: str, reliability: Reliability) -> None:

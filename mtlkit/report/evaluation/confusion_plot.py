@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit.errors import shorten
-from mtlkit.report.plots import DOTS_PER_INCH, METADATA, SETTINGS
+from mtlkit.report.plots import SETTINGS, picture_bytes
 from mtlkit.report.text import one_line
 
 if TYPE_CHECKING:
@@ -39,9 +38,7 @@ def confusion_picture(tasks: Mapping[str, Matrix], format: str) -> bytes:
         grid = figure.add_gridspec(len(tasks), 1, height_ratios=sides)
         for index, (task, (labels, counts)) in enumerate(tasks.items()):
             draw_matrix(figure.add_subplot(grid[index]), task, labels, np.array(counts, dtype=np.int64))
-        file = io.BytesIO()
-        figure.savefig(file, format=format, dpi=DOTS_PER_INCH, metadata=METADATA[format])
-    return file.getvalue()
+        return picture_bytes(figure, format)
 
 
 def draw_matrix(axes: Axes, task: str, labels: Sequence[str], matrix: NDArray[np.int64]) -> None:

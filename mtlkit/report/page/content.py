@@ -11,13 +11,13 @@ from mtlkit.evaluation.figures import ENDING
 from mtlkit.evaluation.metric_names import all_metrics
 from mtlkit.report.evaluation.figures import COLUMNS
 from mtlkit.report.info import data_rows, run_pairs, versions_rows
+from mtlkit.report.info_model import stored_reports
 from mtlkit.report.log_reader import Curves
 from mtlkit.report.page.charts import task_charts
 from mtlkit.report.run_facts import RunFacts
 from mtlkit.report.tables import figure, metric_title, number
 from mtlkit.report.text import printable
 
-WORDS = "words"
 LEAST_POINTS = 3  # fewer make no curve, as of heads that were solved
 LONGEST_TEXT = 400  # characters of a text behind a cell
 
@@ -89,7 +89,7 @@ def make_page(facts: RunFacts, curves: Curves | None, evaluated: Mapping[str, Ta
         title=printable(facts.path.resolve().name),
         facts={**run_pairs(facts), **_best(metrics)},
         tasks=tuple(sections.values()),
-        reports=dict(_reports(metrics)),
+        reports={title: tuple(map(str, sentences)) for title, sentences in stored_reports(metrics)},
         data=tuple(data_rows(record.data)) if record else (),
         lineage=tuple(("  " * (one.depth - 1) + one.path, one.stage or "-", one.condition) for one in facts.lineage),
         versions=tuple(versions_rows(record.versions, facts.installed)) if record else (),
@@ -102,14 +102,6 @@ def make_page(facts: RunFacts, curves: Curves | None, evaluated: Mapping[str, Ta
 def _best(metrics: Mapping[str, Any]) -> dict[str, str]:
     epoch, step = metrics.get("best_epoch"), metrics.get("best_step")
     return {"best epoch": f"{epoch:,} (step {step:,})"} if isinstance(epoch, int) and isinstance(step, int) else {}
-
-
-def _reports(metrics: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Stored findings, such as what was forgotten and how the tasks fare alone."""
-    for name, report in metrics.items():
-        words = report.get(WORDS) if isinstance(report, dict) else None
-        if isinstance(words, list) and words:
-            yield name.replace("_", " ").capitalize(), tuple(map(str, words))
 
 
 def figures_of(metrics: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:

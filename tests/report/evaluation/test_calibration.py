@@ -9,7 +9,8 @@ from rich.console import Console
 from mtlkit.evaluation.calibration import forecast_of_classes, forecast_of_labels
 from mtlkit.evaluation.reliability import Reliability, reliability
 from mtlkit.report.evaluation.calibration import reliability_line, reliability_table
-from mtlkit.report.evaluation.calibration_plot import METADATA, reliability_picture
+from mtlkit.report.evaluation.calibration_plot import reliability_picture
+from mtlkit.report.plots import METADATA
 
 PROBABILITIES = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.95, 0.05]])
 CLASSES = reliability(forecast_of_classes(PROBABILITIES, np.array([0, 0, 0, 0])), np.random.default_rng(0))
