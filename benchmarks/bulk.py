@@ -1,7 +1,7 @@
 """A bulk job end to end: rows with ids from real texts, embedded in parts by a process that is killed and resumed, and checked.
 
-The texts are repeated until there are enough rows. All is in --folder, where the same command goes on after an interruption.
-It prints CPU time and peak memory of all processes, and whether every id came out once and in order.
+The texts are repeated until there are enough rows. Everything is kept in --folder, and the same command continues there after
+an interruption. It prints CPU time and peak memory of all processes, and whether every id came out once and in order.
 """
 
 from __future__ import annotations

@@ -137,8 +137,7 @@ def _load_adapter(path: Path) -> LoadedWeights:
 def load_weights(path: Path, *, classifier: bool = True, merge: bool = True, masked: bool = False) -> LoadedWeights:
     """Loads a folder and checks the SHA-256 of every file of a run; with `classifier`, a sequence classifier or CrossEncoder with
     its head; with `merge`, the adapter of all tasks becomes part of the weights. `masked`: the caller loads the head for masked
-    tokens, too. Raises IntegrityError, UsageError for an ONNX
-    export."""
+    tokens, too. Raises IntegrityError, UsageError for an ONNX export."""
     if is_export(path):
         raise UsageError(f"{path} is an ONNX export without weights; use --backend onnx or specify the run it was exported from")
     if is_adapter(path):

@@ -6,10 +6,9 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mtlkit.data.encoded import Encoded, concatenated
 from mtlkit.inference.loaded_model import LoadedModel
@@ -130,7 +129,3 @@ class ServedModel:
             )
         ends = np.cumsum([len(part.texts) for part in parts]).tolist()
         return [computed[stop - len(part.texts) : stop] for part, stop in zip(parts, ends, strict=True)]
-
-
-def vectors_of(counted: Counted) -> NDArray[np.float32]:
-    return cast(NDArray[np.float32], counted.results)

@@ -55,8 +55,7 @@ class Interrupts:
     Before the first step, a signal raises StoppedError with `message` at once. After that, while `deferred`, it only sets
     `requested`, and `on_request` is called so that the program can tell the user; the saver stops the training after the step. A
     second signal has its default effect, except SIGHUP: several arrive when a terminal closes. If `patient`, it has none: the
-    launcher of several processes sends them one, too. An ignored signal, such as SIGHUP
-    under nohup, stays ignored.
+    launcher of several processes sends them one, too. An ignored signal, such as SIGHUP under nohup, stays ignored.
     """
 
     on_request: ClassVar[Callable[[], None]] = staticmethod(lambda: None)
