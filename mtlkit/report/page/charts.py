@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
@@ -22,6 +22,8 @@ from mtlkit.report.tables import metric_title, number
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+Draw = Callable[["Figure", "Tips"], None]
 
 SVG = "{http://www.w3.org/2000/svg}"
 INK = "#010203"  # replaced by the colour of the page's text
@@ -54,9 +56,9 @@ class Tips:
 
 def task_charts(task: TaskCurves, curves: Curves, kept: int | None) -> Iterator[str]:
     """The loss, and the main metric if it was measured, over the steps; a line marks the step whose weights were kept."""
-    yield _drawn(lambda figure, tips: _draw_loss(figure.add_subplot(), tips, task, curves, kept))
+    yield drawn(lambda figure, tips: _draw_loss(figure.add_subplot(), tips, task, curves, kept))
     if task.scores:
-        yield _drawn(lambda figure, tips: _draw_scores(figure.add_subplot(), tips, task, curves, kept))
+        yield drawn(lambda figure, tips: _draw_scores(figure.add_subplot(), tips, task, curves, kept))
 
 
 def reliability_chart(task: str, reliability: Reliability) -> str:
@@ -69,9 +71,9 @@ def reliability_chart(task: str, reliability: Reliability) -> str:
         axes.tick_params(labelbottom=True)
         bins = reliability.bins
         texts = [f"{one.count:,} texts: confidence {one.confidence:.2f}, right {one.accuracy:.2f}" for one in bins]
-        _points(axes, tips, [(one.confidence, one.accuracy) for one in bins], texts)
+        add_points(axes, tips, [(one.confidence, one.accuracy) for one in bins], texts)
 
-    return _drawn(draw, SQUARE)
+    return drawn(draw, SQUARE)
 
 
 def _draw_loss(axes: Axes, tips: Tips, task: TaskCurves, curves: Curves, kept: int | None) -> None:
@@ -82,11 +84,11 @@ def _draw_loss(axes: Axes, tips: Tips, task: TaskCurves, curves: Curves, kept: i
         axes.plot(smoothed.steps, smoothed.values, color=TRAIN, linewidth=1.8, label="train")
         stride = max(1, len(smoothed) // MOST_POINTS)
         some = Series(smoothed.steps[::stride], smoothed.values[::stride])
-        _points(axes, tips, list(zip(some.steps, some.values, strict=True)), _texts(some, "train"))
+        add_points(axes, tips, list(zip(some.steps, some.values, strict=True)), point_texts(some, "train"))
     if task.validation:
         series = task.validation
         axes.plot(series.steps, series.values, "o-", color=VALIDATION, linewidth=1, label="validation")
-        _points(axes, tips, list(zip(series.steps, series.values, strict=True)), _texts(series, "validation"))
+        add_points(axes, tips, list(zip(series.steps, series.values, strict=True)), point_texts(series, "validation"))
     _finish(axes, kept, "loss")
 
 
@@ -94,7 +96,7 @@ def _draw_scores(axes: Axes, tips: Tips, task: TaskCurves, curves: Curves, kept:
     mark_epochs(axes, curves.epochs)
     series = task.scores
     axes.plot(series.steps, series.values, "o-", color=VALIDATION, label="validation")
-    _points(axes, tips, list(zip(series.steps, series.values, strict=True)), _texts(series, metric_title(task.metric)))
+    add_points(axes, tips, list(zip(series.steps, series.values, strict=True)), point_texts(series, metric_title(task.metric)))
     _finish(axes, kept, metric_title(task.metric))
 
 
@@ -105,18 +107,18 @@ def _finish(axes: Axes, kept: int | None, label: str) -> None:
     axes.legend(loc="best")
 
 
-def _texts(series: Series, name: str) -> list[str]:
+def point_texts(series: Series, name: str) -> list[str]:
     return [f"step {step:,}: {name} {number(value)}" for step, value in zip(series.steps, series.values, strict=True)]
 
 
-def _points(axes: Axes, tips: Tips, points: list[tuple[float, float]], texts: list[str]) -> None:
+def add_points(axes: Axes, tips: Tips, points: list[tuple[float, float]], texts: list[str]) -> None:
     """Invisible points that show a text where the pointer is."""
     horizontal, vertical = zip(*points, strict=True) if points else ((), ())
     (line,) = axes.plot(horizontal, vertical, "o", markersize=9, alpha=0, clip_on=False)
     line.set_gid(tips.add(texts))
 
 
-def _drawn(draw: Any, size: tuple[float, float] = LOSS_SIZE) -> str:
+def drawn(draw: Draw, size: tuple[float, float] = LOSS_SIZE) -> str:
     """The SVG element of a figure, as wide as its place in the page."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
