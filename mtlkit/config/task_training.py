@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from mtlkit.config.architecture import Architecture, Attention, Truncation, parse_head
 from mtlkit.config.common import DATA, MODEL, TRAINING, PromptOptions, ShapeOptions, TrainingOptions
@@ -88,6 +88,7 @@ class TaskTrainingOptions(PromptOptions, ShapeOptions, HeldOutOptions, TrainingO
         default_text="the starting model's, else bidirectional",
         advanced=True,
     )
+    default_attention: ClassVar[Attention | None] = None  # that of the starting model
     head: str = option(
         "linear",
         "Layers of new heads: linear, or mlp:256,128.",

@@ -33,6 +33,7 @@ CHECKPOINT_NAME = re.compile(r"step-\d{8,}")  # folders of checkpoints that can 
 CROSS_VALIDATED, BEFORE_REFIT, TRAINED_ON, NOT_MEASURED = "cross_validated", "before_refit", "trained_on", "not_measured"
 MARKS = (CROSS_VALIDATED, BEFORE_REFIT, TRAINED_ON, NOT_MEASURED)
 PACKAGES = ("mtlkit", "torch", "tokenizers", "safetensors", "numpy")
+OPTIONAL_PACKAGES = ("transformers",)  # recorded if the run used them
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from mtlkit.runs.record import (
     LOG,
     OLD_LOCK,
     OLD_WRITER,
+    OPTIONAL_PACKAGES,
     PACKAGES,
     RECORD,
     STAGING,
@@ -66,7 +67,7 @@ def finish(folder: Path, out: Path, record: RunRecord, name: str = RECORD) -> No
         **{
             **vars(record),
             "finished": datetime.now(timezone.utc).isoformat(timespec="microseconds"),
-            "versions": {"python": sys.version.split()[0], **{package: version(package) for package in PACKAGES}},
+            "versions": {"python": sys.version.split()[0], **{package: version(package) for package in _packages()}},
             "files": files,
         }
     )
@@ -75,6 +76,11 @@ def finish(folder: Path, out: Path, record: RunRecord, name: str = RECORD) -> No
     target = out.resolve()
     _keep_foreign(folder, target)
     replace_folder(folder, target, lambda old: _move_foreign(old, target))
+
+
+def _packages() -> list[str]:
+    """The packages whose versions are recorded."""
+    return [*PACKAGES, *(package for package in OPTIONAL_PACKAGES if package in sys.modules)]
 
 
 def foreign_files(folder: Path) -> list[str]:

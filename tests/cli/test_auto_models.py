@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from auto_peers import write_auto_peer
-from conftest import SENTENCES
+from conftest import SENTENCES, write_csv
 from killing import differences
 from safetensors.torch import load_file
 
@@ -64,6 +65,18 @@ def test_a_run_trains_answers_and_is_exported(typed: Typed, training: Command, d
     again = typed("heads", run, "--drop", "state", "--out", tmp_path / "one")
     assert again.code == 0, again.err
     assert load(str(tmp_path / "one")).tasks == ("kind",)
+
+
+@pytest.mark.parametrize("objective", ["classify", "pairs"])
+def test_sentence_encoders_train_with_defaults(objective: str, typed: Typed, deberta: Path, data: Path, tmp_path: Path) -> None:
+    pairs = write_csv(tmp_path / "pairs.csv", list(pairwise(SENTENCES)), ("anchor", "positive"))
+    source = pairs if objective == "pairs" else data / "kind"
+    options = ("--objective", objective, "--init", deberta, "--batch-tokens", 128, "--epochs", 1)
+    trained = typed("train-sentence", "--task", f"one={source}", *options, "--out", tmp_path / "run")
+    assert trained.code == 0, trained.err
+    before, after = load(str(deberta)).embed(SENTENCES), load(str(tmp_path / "run")).embed(SENTENCES)
+    assert np.abs(before - after).max() > 1e-4
+    assert "transformers" in json.loads((tmp_path / "run" / "run.json").read_text())["versions"]
 
 
 def test_an_interrupted_training_resumes_bit_for_bit(

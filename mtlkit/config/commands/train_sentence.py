@@ -78,8 +78,13 @@ class TrainSentenceOptions(TaskTrainingOptions):
         default_text="16 for labels and similarity, else 0",
     )
     attention: Attention | None = option(
-        "bidirectional", "What a token sees: the whole text, or only what comes before it.", panel=MODEL, advanced=True
+        None,
+        "What a token sees: the whole text, or only what comes before it.",
+        panel=MODEL,
+        default_text="bidirectional; the starting model's if it runs through transformers",
+        advanced=True,
     )
+    default_attention: ClassVar[Attention | None] = "bidirectional"  # whatever the start has: a base is causal
     schedule: ClassVar[str] = "round-robin"  # from here on: options of train-mtl, fixed for one task
     adapter_per: ClassVar[AdapterPer] = "all"
     epoch_by: ClassVar[str] = "longest"

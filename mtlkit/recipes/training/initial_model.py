@@ -70,15 +70,17 @@ def start_from(origin: ModelRef, options: TaskTrainingOptions) -> InitialModel:
     """Loads a model and applies the options to it. Raises UsageError if they do not fit together, IntegrityError."""
     loaded = load_weights(origin.path, classifier=isinstance(options, TrainMtlOptions))
     encoding = loaded.checkpoint.encoding
-    positions = loaded.checkpoint.architecture.max_length
+    architecture = loaded.checkpoint.architecture
+    positions = architecture.max_length
     length = options.max_length or encoding.max_length
     if length > positions:
         raise UsageError(f"--max-length {length}: {origin} has {positions} positions; give at most {positions}")
     encoder = loaded.encoder.with_encoding(max_length=length, truncate=options.truncate or encoding.truncate)
     if options.attention is not None:
-        architecture = loaded.checkpoint.architecture
         check_supported(architecture, f"--attention {options.attention}", "remove it: the model keeps its attention")
-        own_encoder(loaded.model.backbone).attend(options.attention)
+    attention = options.attention or options.default_attention
+    if attention is not None and architecture.transformers is None:
+        own_encoder(loaded.model.backbone).attend(attention)
     set_dropout(loaded.model, options.dropout)
     settings = loaded.checkpoint.vectors
     encoder = with_prompt(encoder.with_literal(options.literal_special_tokens), settings, options.prompt)
