@@ -13,7 +13,6 @@ ROOT = Path(__file__).parents[1]
 NAME = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 TABLE = (ROOT / "tests" / "README.md").read_text(encoding="utf-8").partition("## The table of faults")[2]
 ROWS = {int(line.split("|")[1]): line.split("|")[2:-1] for line in TABLE.splitlines() if re.match(r"\| \d+ \|", line)}
-NO_TEST = {36}  # does not apply, and says why
 
 
 @cache
@@ -36,6 +35,6 @@ def test_a_row_names_tests_that_are_there(row: int) -> None:
     assert seen.strip()
     named = NAME.findall(tests)
     assert not NAME.sub("", tests).replace(",", "").strip()
-    assert named or row in NO_TEST
+    assert named
     for path, test in named:
         assert test in functions_of(ROOT / path), f"{path}::{test}"

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from mtlkit.config.architecture import MOST_LAYERS, SIZES
 from mtlkit.config.checked import LARGEST, CheckedOptions
 from mtlkit.config.option import COMMON, option
+from mtlkit.config.registries.trackers import TRACKERS, parse_track
 from mtlkit.config.save_every import SAVE_EVERY, parse_save_every
 from mtlkit.errors import UsageError
 
@@ -104,6 +105,14 @@ class TrainingOptions(MachineOptions):
         advanced=True,
     )
     verbose: bool = option(False, "Show gradients, row counts and other details of every epoch.", panel=RUN)
+    track: list[str] = option(
+        [],
+        "Also log to experiment trackers, joined by commas; none: to none of those that a resumed training had.",
+        panel=RUN,
+        metavar="NAME[,NAME...]",
+        parse=parse_track,
+        methods=TRACKERS,
+    )
     on_spike: OnSpike = option(
         "ignore",
         "When a loss or gradient is far above normal: ignore it, skip the step, or save a checkpoint and stop.",

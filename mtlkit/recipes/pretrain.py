@@ -71,18 +71,20 @@ def stream(options: PretrainOptions) -> Iterator[Event]:
         yield Note(_describe(start, corpus, training))
         if session.state:
             training.resume(session.state)
-        with session.log(saver, lambda error: _texts_of(error, corpus, start)) as log:
-            yield from training.events(log, saver)
-            metrics = measured(start.backbone, start.objective, corpus, compute, ranks)
-            metrics |= {"tokens": training.state.seen, "tokens_per_second": training.state.speed}
-            training.evaluated(metrics)
-        saver.ended(training.state.step, training.state_dict)
-        if options.keep_state:
-            saver.save(training.state.step, training.state_dict(complete=True))
-        check_equal(ranks, "at the end", dict(start.objective.model.named_parameters()))
-        if ranks.is_main:
-            _save(session, saver, start, corpus, metrics)
-        yield Note(result_line(metrics))
+        with session.trackers:
+            with session.log(saver, lambda error: _texts_of(error, corpus, start)) as log:
+                yield from session.trackers.along(training.events(log, saver))
+                metrics = measured(start.backbone, start.objective, corpus, compute, ranks)
+                metrics |= {"tokens": training.state.seen, "tokens_per_second": training.state.speed}
+                training.evaluated(metrics)
+            saver.ended(training.state.step, training.state_dict)
+            if options.keep_state:
+                saver.save(training.state.step, training.state_dict(complete=True))
+            check_equal(ranks, "at the end", dict(start.objective.model.named_parameters()))
+            if ranks.is_main:
+                _save(session, saver, start, corpus, metrics)
+            yield Note(result_line(metrics))
+            yield from session.end_tracking(metrics)
         yield Finished(out, metrics, time.monotonic() - started, next_command(NEXT, out, "pretrain", options))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from mtlkit.config.commands.train_mtl import TrainMtlOptions
@@ -63,25 +64,9 @@ def train_tasks(options: Options, spec: CommandSpec) -> Iterator[Event]:
             _load_finished(session, plan, start)
             metrics = record.metrics
         else:
-            chosen = yield from choose_trainer(plan, prepared, session.state)
-            saver = _make_saver(session, plan, prepared)
-            yield from session.take_notes()
-            result = TrainResult()
-            tokenizer = start.encoder.tokenizer
-            with session.log(saver, lambda error: texts_of(error.pieces, tokenizer, trainer.objectives)) as log:
-                trainer = chosen(plan, start.model, prepared.data, cache)
-                if session.state:
-                    trainer.resume(session.state, extended=session.point.extends)
-                for event in trainer.events(log, saver):
-                    result.add(event)
-                    yield event
-            for compared in compare_words(result.judged, prepared.tables, prepared.data.objectives):
-                result.add(compared)
-                yield compared
-            metrics, trained = result.metrics(), plan.trained(prepared.data.objectives)
-            kept, notes = scopes_to_keep(start, result.scopes, trained, frozen=plan.fixed_backbone)
-            yield from notes
-            _save(session, spec, prepared, saver, result, kept)
+            with session.trackers:
+                metrics = yield from _train(session, spec, plan, prepared, cache)
+                yield from session.end_tracking(metrics)
         if isinstance(options, TrainMtlOptions) and options.baselines:
             with session.comparing():
                 report = yield from compare(ComparedRun(plan, prepared, cache))
@@ -91,6 +76,32 @@ def train_tasks(options: Options, spec: CommandSpec) -> Iterator[Event]:
             yield Sharing(report)
         sources = [*plan.sources.values(), *plan.watched.values()]
         yield Finished(out, metrics, time.monotonic() - started, _next(session, spec, sources, metrics))
+
+
+def _train(
+    session: RunSession[Any], spec: CommandSpec, plan: TrainPlan, prepared: Prepared, cache: Path
+) -> Generator[Event, None, dict[str, Any]]:
+    """Trains, and writes the run. Returns its metrics."""
+    chosen, start = (yield from choose_trainer(plan, prepared, session.state)), prepared.start
+    saver = _make_saver(session, plan, prepared)
+    yield from session.take_notes()
+    result = TrainResult()
+    tokenizer = start.encoder.tokenizer
+    with session.log(saver, lambda error: texts_of(error.pieces, tokenizer, trainer.objectives)) as log:
+        trainer = chosen(plan, start.model, prepared.data, cache)
+        if session.state:
+            trainer.resume(session.state, extended=session.point.extends)
+        for event in session.trackers.along(trainer.events(log, saver)):
+            result.add(event)
+            yield event
+    for compared in compare_words(result.judged, prepared.tables, prepared.data.objectives):
+        result.add(compared)
+        yield compared
+    trained = plan.trained(prepared.data.objectives)
+    kept, notes = scopes_to_keep(start, result.scopes, trained, frozen=plan.fixed_backbone)
+    yield from notes
+    _save(session, spec, prepared, saver, result, kept)
+    return result.metrics()
 
 
 def with_resumed_length(plan: TrainPlan, session: RunSession[Any]) -> TrainPlan:

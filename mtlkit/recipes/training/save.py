@@ -59,7 +59,7 @@ def save_run(folder: Path, out: Path, product: TrainedModel, provenance: Provena
     save_model(model, folder, product.stage, product.encoding, sources=product.sources, vectors=product.vectors)
     write_scopes(folder, product.scopes)
     disk.write(folder / TOKENIZER, product.tokenizer.to_str(pretty=True).encode())
-    options = replace(provenance.options, resume=None, verbose=False)  # they do not affect the result
+    options = replace(provenance.options, resume=None, verbose=False, track=[])  # they do not affect the result
     command = command_line(provenance.command, options)
     record = RunRecord(product.stage, command, plain(options), options.seed, provenance.data, metrics, provenance.parent)
     card = model_card(record, model.backbone.architecture, tuple(model.tasks.values()), adapters=model.adapter_specs)

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from io import StringIO
 from pathlib import Path
 from typing import Any, Generic, TextIO
@@ -15,6 +16,7 @@ from torch import nn
 
 from mtlkit.config.launch import launched
 from mtlkit.config.paths import expand
+from mtlkit.config.registries.trackers import chosen_trackers, track_wait
 from mtlkit.config.save_every import parse_save_every
 from mtlkit.config.shell import command_text
 from mtlkit.errors import LostRankError, SavingError, StoppedError, UsageError, counted, listed
@@ -26,6 +28,7 @@ from mtlkit.recipes.training.diverged_batch import write_diverged
 from mtlkit.recipes.training.resuming.checkpoint_meta import CheckpointMeta, TrainInputs, machine_of
 from mtlkit.recipes.training.resuming.options import Options, load_options, resolved
 from mtlkit.recipes.training.resuming.point import ResumePoint, find_resume_point
+from mtlkit.recipes.training.tracked import run_config
 from mtlkit.runs import atomic as disk
 from mtlkit.runs.checkpoints import CheckpointManager
 from mtlkit.runs.outputs import check_output_folder
@@ -41,6 +44,7 @@ from mtlkit.training.freezing.apply import digest
 from mtlkit.training.loop import DivergedStep
 from mtlkit.training.metrics_log import header
 from mtlkit.training.state_dict import StateDict
+from mtlkit.training.trackers.trackers import Trackers
 
 
 @dataclass
@@ -105,17 +109,23 @@ class RunSession(Generic[Options]):
         before = TrainInputs.of(self.finished.data, self.finished.parent)
         TrainInputs.of(data, parent).as_recorded(before, parent).check(before, self.out, "the run")
 
+    @cached_property
+    def trackers(self) -> Trackers:
+        """The trackers of the training, which run on the first of several processes only. They begin with the log."""
+        names = chosen_trackers(self.options.track) if self.ranks.is_main and not self.finished else ()
+        return Trackers(names, self.out, self.point.meta.tracked if self.point.meta else None)
+
     def saver(self, compute: Compute, data: Mapping[str, Any], init: str, parent: Mapping[str, str] | None) -> FolderSaver:
         """Creates the saver of checkpoints. Raises UsageError if data or starting model have changed since the checkpoint."""
-        inputs, options = TrainInputs.of(data, parent), self.options
-        before = self.point.meta
+        inputs, options, before = TrainInputs.of(data, parent), self.options, self.point.meta
         if before:
             inputs = inputs.as_recorded(before.inputs, parent)
             before.check_inputs(inputs, self.out)
         elif self.ranks.is_main:
             self.checkpoints.drop()  # of the training that this one replaces, now that all checks have passed
         typed, machine = command_line(self.command, options), {**machine_of(compute), "processes": self.ranks.size}
-        meta = CheckpointMeta(self.command, typed, plain(options), self.point.added, init, machine, inputs)
+        tracked = self.trackers.state if self.trackers.names else (before.tracked if before else None)
+        meta = CheckpointMeta(self.command, typed, plain(options), self.point.added, init, machine, inputs, tracked=tracked)
         if self.ranks.is_main:
             (self.checkpoints.path / DIVERGED).unlink(missing_ok=True)
         every = parse_save_every(options.save_every)
@@ -143,6 +153,8 @@ class RunSession(Generic[Options]):
             with path.open("a", encoding="utf-8", newline="\n", buffering=1) as log:
                 if not path.stat().st_size:
                     log.write(f"{header(self.command)}\n")
+                checkpoint = self.point.checkpoint
+                self.trackers.start(path, run_config(self.command, self.options), checkpoint.step if checkpoint else 0)
                 try:
                     yield log
                 except DivergedStep as error:
@@ -172,10 +184,21 @@ class RunSession(Generic[Options]):
     @contextmanager
     def comparing(self) -> Iterator[None]:
         """A context for comparing the finished run with baselines, in which a signal says how to resume."""
+        with self._saved(f"; resume the comparison with: {self.resume_command}"):
+            yield
+
+    @contextmanager
+    def _saved(self, way_on: str = "") -> Iterator[None]:
+        """A context after saving, in which a signal says that the run is complete."""
         interrupts = Interrupts()
-        interrupts.message = f"{self.out} is finished and saved; resume the comparison with: {self.resume_command}"
+        interrupts.message = f"{self.out} is finished and saved{way_on}"
         with interrupts:
             yield
+
+    def end_tracking(self, metrics: Mapping[str, Any]) -> Iterator[Note]:
+        """Lets trackers send the metrics of the saved run, and the rest of its log."""
+        with self._saved() if self.trackers.processes else nullcontext():
+            yield from self.trackers.finish(metrics, self.out / LOG)
 
     def end(self) -> None:
         """Restores the default effect of signals after the run was saved. Raises StoppedError if one was received before."""
@@ -240,6 +263,8 @@ def _located(options: Options, command: str, out: Path, processes: int) -> Itera
     """The point at which the training resumes, or starts. Its folder is locked meanwhile."""
     if options.resume:
         options = load_options(options, command, out)
+    chosen_trackers(options.track)
+    track_wait()
     resumes = options.resume is not None
     check_output_folder(out, inputs_of(options), overwrite=options.overwrite, resume=resumes)
     checkpoints, begun = CheckpointManager(out), (out / CHECKPOINTS).is_dir()
