@@ -11,7 +11,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from mtlkit.config.option import Declaration
 from mtlkit.config.paths import expand
@@ -32,6 +32,8 @@ class CheckedOptions:
             if (declared := item.metadata.get("option")) is not None:
                 value = check_value(item.name, getattr(self, item.name), hints[item.name], declared)
                 object.__setattr__(self, item.name, value)
+
+    chosen_by_plan: ClassVar[tuple[str, ...]] = ()  # options that are None until the starting model is known
 
     @property
     def derived_defaults(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from mtlkit.config.architecture import Architecture, Attention, Truncation, parse_head
 from mtlkit.config.common import DATA, MODEL, TRAINING, PromptOptions, ShapeOptions, TrainingOptions
@@ -27,6 +27,7 @@ MAX_LENGTH = 256  # tokens of a text, for a model from scratch
 MAX_PAIRS = 100_000  # of --objective labels, in an epoch: 833 batches of 16 texts
 TRACK_EVERY = 50  # steps: tracking takes the time of 1.1 steps with round-robin and 1.8 with joint, so 2 to 4 % of all
 EPOCHS, LEAST_STEPS = 6, 60
+LEARNING_RATE, RATED_WIDTH = 3e-4, 256  # of fresh weights, and of pretrained ones up to this width
 FREEZING = "Freezing"
 
 
@@ -80,7 +81,14 @@ class TaskTrainingOptions(PromptOptions, ShapeOptions, HeldOutOptions, TrainingO
         panel="Existing tasks",
         advanced=True,
     )
-    learning_rate: float = option(3e-4, "Peak learning rate of the backbone.", panel=COMMON, minimum=0, rank=7)
+    learning_rate: float | None = option(
+        None,
+        "Peak learning rate of the backbone.",
+        panel=COMMON,
+        minimum=0,
+        rank=7,
+        default_text="0.0003; less for models wider than mini",
+    )
     attention: Attention | None = option(
         None,
         "What a token sees: the whole text, or only what comes before it.",
@@ -215,6 +223,19 @@ class TaskTrainingOptions(PromptOptions, ShapeOptions, HeldOutOptions, TrainingO
         minimum=0,
         advanced=True,
     )
+
+    chosen_by_plan: ClassVar[tuple[str, ...]] = ("learning_rate",)
+
+    @property
+    def derived_defaults(self) -> dict[str, Any]:
+        return {**super().derived_defaults, "learning_rate": self.usual_rate()}
+
+    def usual_rate(self, width: int | None = None) -> float:
+        """The learning rate of fresh weights (None), or of pretrained ones of a width: above mini's, it falls with the square.
+
+        It comes to 1.3e-4 for all-MiniLM-L6-v2 (384) and 3.3e-5 for models like BERT-base (768); docs/results.md says why.
+        """
+        return LEARNING_RATE * min(1.0, (RATED_WIDTH / (width or RATED_WIDTH)) ** 2)
 
     def architecture(self, vocab_size: int | None = None) -> Architecture:
         """The shape of fresh weights; of the largest vocabulary allowed unless its size is known. Raises UsageError."""

@@ -31,7 +31,7 @@ from mtlkit.training.validation.small_data import NotMeasured
 
 TEMPERATURE = 0.1
 STRENGTH = 1.0  # of the regularization of heads, as in `training/solver/strength.py`
-EPOCHS, LEARNING_RATE = 10, 5e-5  # of the contrast, instead of the defaults of other trainings
+EPOCHS = 10  # of the contrast, instead of the default of other trainings
 CONTRAST = "contrast"  # in the state of the second phase: the weights that the first one trained
 MANY = 100  # rows per label from which on training the backbone with its heads usually does better
 
@@ -40,8 +40,7 @@ def contrast_plan(plan: TrainPlan) -> TrainPlan:
     """The plan of the first phase."""
     usual, options = TrainMtlOptions(), _options(plan)
     epochs = EPOCHS if options.epochs == usual.epochs else options.epochs
-    rate = LEARNING_RATE if options.learning_rate == usual.learning_rate else options.learning_rate
-    changed = replace(options, objective="labels", epochs=epochs, learning_rate=rate, router=False)
+    changed = replace(options, objective="labels", epochs=epochs, router=False)
     return replace(plan, options=changed)
 
 

@@ -12,6 +12,7 @@ from mtlkit.config.registries.adapters import AdapterSpec
 from mtlkit.config.registries.balancing import BalanceChoice
 from mtlkit.config.registries.guards import GuardChoice
 from mtlkit.config.registries.schedules import EpochLength, ScheduleChoice
+from mtlkit.config.task_training import LEARNING_RATE
 from mtlkit.data.batching import Rows
 from mtlkit.data.encoded import Encoded
 from mtlkit.data.sources.grammar.task_names import named_sources
@@ -43,7 +44,8 @@ class TrainPlan:
 
     `start` is the model to start from (None: fresh weights). `watched` are the sources of tasks that are only evaluated; so are
     tasks whose heads are frozen. `rehearsed` are the shares of watched tasks whose rows are still trained on. `epoch_steps` is
-    the length of an epoch in the checkpoint from which the training resumes. With `stop`, the training ends there, and no score
+    the length of an epoch in the checkpoint from which the training resumes. `usual_rate` is the learning rate unless
+    `--learning-rate` is given. With `stop`, the training ends there, and no score
     chooses an epoch. An `adapter` trains in place of the backbone, for all tasks or one for each. `ranks` are the
     processes that train together.
     """
@@ -62,6 +64,12 @@ class TrainPlan:
     stop: Stop | None = None
     adapter: AdapterSpec | None = None
     ranks: Ranks = ALONE
+    usual_rate: float = LEARNING_RATE
+
+    @property
+    def learning_rate(self) -> float:
+        """The peak learning rate of the backbone."""
+        return self.usual_rate if self.options.learning_rate is None else self.options.learning_rate
 
     @property
     def own_adapters(self) -> bool:

@@ -138,7 +138,7 @@ def make_updater(
 ) -> ModelUpdater:
     """The optimizer with its learning rate schedule, and the rest of the state that a step changes."""
     options, compute = plan.options, plan.compute
-    rate = ScheduledRate(LearningRate(options.learning_rate, schedule.full * options.epochs, options.warmup), schedule)
+    rate = ScheduledRate(LearningRate(plan.learning_rate, schedule.full * options.epochs, options.warmup), schedule)
     weights = dict(model.named_parameters())
     optimizer = ScheduledOptimizer(weights, rate, weight_decay=weight_decay, clip=options.clip, lr_scales=lr_scales)
     return ModelUpdater(model, optimizer, compute, random=random, on_spike=options.on_spike, frozen_params=frozen_params)

@@ -50,7 +50,7 @@ class Trainer:
         self.plan, self.model, self.cache = plan, model, cache
         self.setup = setup = make_setup(plan, model, data)
         self.schedule, self.freezing = setup.schedule, setup.freezing
-        self.proof = FreezeProof(model, plan.freezing, setup.frozen_params, plan.options.learning_rate, setup.lr_scales)
+        self.proof = FreezeProof(model, plan.freezing, setup.frozen_params, plan.learning_rate, setup.lr_scales)
         self.texts = BatchTexts({name: objective.train for name, objective in setup.roles.mixed.items()})
         self._resumed: StateDict | None = None
         self._extended = False

@@ -15,6 +15,13 @@ def test_a_size_can_be_overridden_in_parts() -> None:
     assert TrainMtlOptions(dim=64).shape() == (SIZES["xs"][0], 64, SIZES["xs"][2])
 
 
+def test_wider_starting_models_are_trained_with_less() -> None:
+    options = TrainSentenceOptions()
+    rates = [options.usual_rate(width) for width in (None, 128, 256, 384, 768)]
+    assert rates == pytest.approx([3e-4, 3e-4, 3e-4, 1.333e-4, 3.333e-5], rel=1e-3)
+    assert TrainMtlOptions(few_shot=True).usual_rate(768) == 5e-5
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_every_size_can_be_built(size: str) -> None:
     _, dim, heads = SIZES[size]

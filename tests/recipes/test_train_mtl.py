@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,9 +46,9 @@ def test_the_record_holds_what_it_takes_to_repeat_the_run(data: Path, runs: Path
     asked = options(data, tmp_path / "run", "kind", "state", init=str(runs / "sentence"), seed=3, freeze=["none"])
     finished = train_mtl(asked)
     record = verify(finished.run)
-    resolved = {"accumulate": 1}  # by default one batch per process
+    resolved = {"accumulate": 1, "learning_rate": 3e-4}  # not only what was typed
     assert record.options == json.loads(json.dumps(plain(asked))) | resolved
-    assert record.options["learning_rate"] == TrainMtlOptions().learning_rate  # resolved, not only what was typed
+    assert "--learning-rate" not in record.command
     assert record.seed == 3
     assert record.command.startswith("mtlkit train-mtl --")
     assert record.metrics == finished.metrics
@@ -195,3 +196,18 @@ def test_skipped_rows_are_counted(data: Path, runs: Path, tmp_path: Path) -> Non
     assert f"{source}:66: 3 fields, but the header has 2" in notes(
         list(stream(TrainMtlOptions(**{**vars(asked), "overwrite": True})))
     )
+
+
+def test_a_wide_start_is_trained_with_a_smaller_rate(data: Path, tmp_path: Path) -> None:
+    wide = {"layers": 1, "dim": 512, "heads": 2, "vocab_size": 300, "max_length": 16}
+    train_mtl(options(data, tmp_path / "wide", "kind", init="scratch", **wide))
+    asked = options(data, tmp_path / "run", "kind", init=str(tmp_path / "wide"))
+    events = list(stream(asked))
+    assert "learning rate 7.5e-05, for a model of width 512; --learning-rate changes it" in notes(events)
+    record = verify(tmp_path / "run")
+    assert record.options["learning_rate"] == 7.5e-5
+    assert "--learning-rate 7.5e-05" in record.command  # repeats the run, whatever the defaults will be
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert max(line["learning_rate"] for line in lines if "learning_rate" in line) == pytest.approx(7.5e-5)
+    again = list(stream(replace(asked, resume=tmp_path / "run", out=None, overwrite=False)))
+    assert isinstance(again[-1], Finished)

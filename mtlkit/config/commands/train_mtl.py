@@ -11,6 +11,7 @@ from mtlkit.config.registries.schedules import SCHEDULES, parse_epoch_length, pa
 from mtlkit.config.task_training import FREEZING, AdapterPer, BalanceOn, ObjectiveName, TaskTrainingOptions
 
 TASKS, KEEPING = "Multiple tasks", "Existing tasks"
+FEW_SHOT_RATE = 5e-5  # of the contrast with few labels, whatever the width
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +135,9 @@ class TrainMtlOptions(TaskTrainingOptions):
         minimum=0,
         metavar="POINTS",
     )
+
+    def usual_rate(self, width: int | None = None) -> float:
+        return FEW_SHOT_RATE if self.few_shot else super().usual_rate(width)
 
     @property
     def tasks(self) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.config.commands.train_sentence import TrainSentenceOptions
 from mtlkit.config.shell import command_text
+from mtlkit.config.task_training import LEARNING_RATE
 from mtlkit.data.cache import fingerprint
 from mtlkit.errors import listed
 from mtlkit.inference.load_weights import load_weights
@@ -54,6 +55,7 @@ def train_tasks(options: Options, spec: CommandSpec) -> Iterator[Event]:
             return
         plan = with_resumed_length(make_plan(options, spec, session.point.init, session.ranks), session)
         session.check_start(plan.start)
+        session.settle(learning_rate=plan.learning_rate)
         yield Note(f"starting from {plan.start}, {plan.start.reason}" if plan.start else "starting from fresh weights")
         prepared = yield from prepare(plan)
         session.check_inputs(prepared.start.model, prepared.fingerprints)
@@ -149,6 +151,9 @@ def _next(session: RunSession[Any], spec: CommandSpec, sources: Iterable[str], m
 def start_notes(plan: TrainPlan, spec: CommandSpec, prepared: Prepared) -> Iterator[Note]:
     """Messages about the starting model."""
     yield from map(Note, prepared.start.notes)
+    if plan.options.learning_rate is None and plan.usual_rate < LEARNING_RATE:
+        width = prepared.start.model.backbone.architecture.dim
+        yield Note(f"learning rate {plan.usual_rate:.2g}, for a model of width {width}; --learning-rate changes it")
     if seen := labels_seen(prepared.start.origin, prepared.fingerprints):
         yield Note(
             f"{listed(seen)}: the starting model was trained with the labels of these rows, so cross-validated scores and "

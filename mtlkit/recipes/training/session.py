@@ -68,6 +68,10 @@ class RunSession(Generic[Options]):
         """The options to train with."""
         return self.point.options
 
+    def settle(self, **values: Any) -> None:
+        """Puts what the plan chose in place of options that were left to it, so that it is recorded."""
+        self.point = replace(self.point, options=replace(self.options, **values))
+
     @property
     def finished(self) -> RunRecord | None:
         """The record of the run if it is finished already."""

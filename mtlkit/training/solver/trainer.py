@@ -62,7 +62,7 @@ class HeadSolver:
         self.router = take_router(model, list(routed(self.roles.labelled)), options.router)
         self.frozen_params = plan.freezing.always | idle_weights(plan, model, self.roles.trained)
         scales = lr_scales_of(model, options.head_rate, options.layer_lr_decay)
-        self.proof = FreezeProof(model, plan.freezing, self.frozen_params, options.learning_rate, scales)
+        self.proof = FreezeProof(model, plan.freezing, self.frozen_params, plan.learning_rate, scales)
         self.steps, self.strength = steps, strength
         self.state = TrainState(step=steps)
         self.solved: dict[str, HeadSolved] = {}

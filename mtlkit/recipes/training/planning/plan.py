@@ -100,6 +100,7 @@ def make_plan(options: Options, spec: CommandSpec, init: str | None, ranks: Rank
         guards=guards,
         adapter=adapter,
         ranks=ranks,
+        usual_rate=options.usual_rate(architecture.dim if start else None),
     )
     check_shared(plan)
     check_continual(plan, known)

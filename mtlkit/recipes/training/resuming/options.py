@@ -135,6 +135,7 @@ def resolved(options: Options, processes: int = 1) -> Options:
     """The options with the defaults that depend on other options, or on the number of processes, in place of None."""
     defaults = {**options.derived_defaults, "accumulate": processes}
     unset = {name: value for name, value in defaults.items() if getattr(options, name) is None}
+    unset = {name: value for name, value in unset.items() if name not in options.chosen_by_plan}
     return replace(options, **unset)
 
 
