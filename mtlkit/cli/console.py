@@ -6,12 +6,14 @@ import errno
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from rich.console import Console
 
 from mtlkit.config.from_json import to_json
+from mtlkit.errors import listed
 
 if TYPE_CHECKING:
     from mtlkit.data.tokenization.tokenizer import TextEncoder
@@ -86,6 +88,12 @@ def say_notes(loaded: LoadedModel) -> None:
     """Notes on a model: its active prompt, and unknown settings in its folder."""
     for note in loaded.notes:
         say(note)
+
+
+def say_cached(tasks: Sequence[str]) -> None:
+    """The tasks whose predictions came from the cache, if any."""
+    if tasks:
+        say(f"using the cached predictions of {listed(tasks)}; --no-cache computes them anew")
 
 
 class ShownWarnings(logging.Handler):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mtlkit.cli.console import answer, print_json, say, say_notes, stdout
+from mtlkit.cli.console import answer, print_json, say, say_cached, say_notes, stdout
 from mtlkit.cli.options.command import add_command
 from mtlkit.cli.progress import loading, working
 from mtlkit.config.commands.evaluate import EvalOptions, parse_retrieval
@@ -58,6 +58,7 @@ def evaluate(options: EvalOptions, as_json: bool) -> None:
     say_notes(loaded)
     with working("evaluating"):
         result = measure(options, loaded, against)
+    say_cached(result.cached)
     say_reading(options, loaded, result)
     believed = {name: task.reliability for name, task in result.tasks.items() if task.reliability}
     write_files(options, result, believed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from mtlkit.cli.console import answer, print_json, say
+from mtlkit.cli.console import answer, print_json, say, say_cached
 from mtlkit.cli.options.command import add_command
 from mtlkit.cli.progress import loading, working
 from mtlkit.config.commands.report import ReportOptions
@@ -24,6 +24,7 @@ def report(options: ReportOptions, as_json: bool) -> None:
     with working("evaluating"):
         written = write(options)
     say(f"run: {written.facts.name}, {written.facts.reason}")
+    say_cached(written.cached)
     for note in written.page.notes:
         say(note, "yellow")
     if as_json:

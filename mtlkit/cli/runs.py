@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mtlkit.cli.console import answer, can_ask, print_json, say, stderr, stdout
+from mtlkit.cli.console import answer, can_ask, print_json, say, say_cached, stderr, stdout
 from mtlkit.cli.options.command import add_command
+from mtlkit.cli.progress import loading, working
 from mtlkit.config.commands.runs import RunsOptions
 from mtlkit.config.shell import command_text
 from mtlkit.errors import UsageError, counted
@@ -21,8 +22,8 @@ def runs(options: RunsOptions, as_json: bool) -> None:
     """List runs, compare some of them, or delete old ones.
 
     The list has the validation scores of each run, with 95 % intervals of accuracies, and says which are finished, interrupted,
-    still running or damaged. Several runs are shown side by side: the options that differ, and their scores; 'mtlkit eval
-    --against' then tests on the same rows whether a difference is more than noise.
+    still running or damaged. Several runs are shown side by side: the options that differ, their scores, and for each task that
+    they share a paired test against the first run on the same test rows.
     """
     if options.delete or options.keep is not None:
         delete_runs(options, as_json)
@@ -49,17 +50,22 @@ def list_runs(options: RunsOptions, as_json: bool) -> None:
 
 def compare_runs(options: RunsOptions, as_json: bool) -> None:
     """Prints runs side by side."""
-    from mtlkit.recipes.runs import compared
-    from mtlkit.report.runs import comparison_tables
+    with loading():
+        from mtlkit.recipes.runs import compared
+        from mtlkit.report.runs import comparison_tables
+        from mtlkit.report.runs_tests import tests_table
 
-    found = compared(options)
+    with working("evaluating"):
+        found = compared(options)
+    say_cached(found.cached)
     if as_json:
         print_json(found.to_json())
         return
     for table in comparison_tables(found.runs, found.options, found.same_rows):
         stdout().print(table)
-    if any(found.same_rows.values()):
-        say(f"next: {command_text(['mtlkit', 'eval', '--model', options.folders[0], '--against', options.folders[1]])}")
+    if found.tests:
+        stdout().print(tests_table(found.tests, found.split, stdout().width))
+    say(f"next: {command_text(['mtlkit', 'report', *options.folders])}")
 
 
 def delete_runs(options: RunsOptions, as_json: bool) -> None:
@@ -97,6 +103,7 @@ def register(app: typer.Typer, panel: str) -> None:
         "mtlkit runs",
         "mtlkit runs --sort score",
         "mtlkit runs runs/mtl runs/other",
+        "mtlkit runs runs/mtl runs/other --split validation",
         "mtlkit runs --keep 5",
         "mtlkit runs --delete runs/mtl --yes",
     ]

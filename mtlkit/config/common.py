@@ -15,6 +15,7 @@ from mtlkit.errors import UsageError
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16"]
+Split = Literal["test", "validation", "none"]
 OnBadRow = Literal["error", "skip"]
 OnSpike = Literal["ignore", "skip", "stop"]
 Size = Literal["xs", "s", "m", "l"]
@@ -33,6 +34,11 @@ def run_argument(help: str) -> Any:
 def runs_folder() -> Any:
     """The folder in which to look for the newest run."""
     return option(Path("runs"), "Folder with your runs.", panel=MODEL, metavar="DIR")
+
+
+def split_of_report(help: str) -> Any:
+    """The rows that heads of runs are evaluated on, if any."""
+    return option("test", help, panel=COMMON, rank=2)
 
 
 @dataclass(frozen=True, kw_only=True)

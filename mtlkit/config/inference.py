@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from mtlkit.config.checked import CheckedOptions
 from mtlkit.config.common import DATA, ENCODINGS, MACHINE, MODEL, MachineOptions, PromptOptions, runs_folder
@@ -12,6 +12,11 @@ from mtlkit.config.option import COMMON, option
 
 InferencePrecision = Literal["auto", "fp32", "bf16", "int8"]
 Backend = Literal["auto", "torch", "onnx"]
+
+
+def no_cache() -> Any:
+    """Whether cached predictions are left alone."""
+    return option(False, "Neither read nor write cached predictions of evaluated rows.", panel=MACHINE, advanced=True)
 
 
 @dataclass(frozen=True, kw_only=True)

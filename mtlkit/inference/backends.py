@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from mtlkit.config.common import Device
 from mtlkit.config.inference import Backend, InferencePrecision
@@ -45,9 +45,7 @@ def open_backend(
     `auto` uses the folder's ONNX export if there is one, because it starts faster, and torch otherwise. Raises UsageError,
     IntegrityError.
     """
-    if backend == "auto":
-        onnx_can = device in ("auto", "cpu") and precision in ("auto", "fp32") and find_spec("onnxruntime") is not None
-        backend = "onnx" if is_export(path) or (onnx_can and onnx_folder(path) is not None) else "torch"
+    backend = resolved_backend(path, device, precision, backend)
     if backend == "torch":
         if not has_torch() and not is_export(path):
             raise UsageError(
@@ -58,6 +56,14 @@ def open_backend(
     if device not in ("auto", "cpu"):
         raise UsageError(f"--backend {backend} runs on the CPU only; remove --device {device} or use --backend torch")
     return EXPORTED[backend](path, precision)
+
+
+def resolved_backend(path: Path, device: Device, precision: InferencePrecision, backend: Backend) -> Literal["torch", "onnx"]:
+    """The backend that opens a folder."""
+    if backend != "auto":
+        return backend
+    onnx_can = device in ("auto", "cpu") and precision in ("auto", "fp32") and find_spec("onnxruntime") is not None
+    return "onnx" if is_export(path) or (onnx_can and onnx_folder(path) is not None) else "torch"
 
 
 def has_torch() -> bool:

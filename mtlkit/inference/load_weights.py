@@ -55,14 +55,13 @@ class LoadedWeights:
 
     def merged(self) -> LoadedWeights:
         """The same model with the adapter of all tasks in the weights."""
-        description = replace(self.checkpoint, adapters={})
-        return self._with(description, self.model.merged_encoder(), self.model.router)
+        return self._with(self.checkpoint.merged(), self.model.merged_encoder(), self.model.router)
 
     def only(self, task: str, *, merge: bool = True) -> LoadedWeights:
         """The model of one task alone: its head, and its adapter, with `merge` in the weights."""
         description = self.checkpoint.only(task)
         if merge:
-            return self._with(replace(description, adapters={}), self.model.merged_encoder(task))
+            return self._with(description.merged(), self.model.merged_encoder(task))
         return self._with(description, self.model.backbone)
 
     def _with(self, description: ModelDescription, encoder: Backbone, router: Router | None = None) -> LoadedWeights:

@@ -20,7 +20,7 @@ from mtlkit.data.encoded import Encoded, EncodedWords
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.data.tokenization.word_splitting import split_words
 from mtlkit.errors import UsageError, listed, suggest
-from mtlkit.inference.backends import open_backend
+from mtlkit.inference.backends import OpenedModel, open_backend
 from mtlkit.inference.engines.base import ROUTER, VECTORS, Engine, vectors_for
 from mtlkit.inference.find_model import MINI, find_model, mini_folder
 from mtlkit.inference.predictions import TextPairs, answers, answers_of_words, are_pairs, chosen_heads, heads_for
@@ -281,10 +281,15 @@ def load(
     if backend is None:
         backend = "onnx" if is_export(folder) else "torch"
     opened = open_backend(folder, device, precision, backend)
-    vectors = opened.checkpoint.vectors
-    encoder = with_prompt(opened.encoder.with_literal(literal_special_tokens), vectors, prompt)
-    notes = tuple(filter(None, (opened.note, prompt_note(encoder.prompt, vectors, prompt))))
-    model = LoadedModel(folder, opened.checkpoint, opened.record, encoder, opened.engine, notes)
+    model = assembled(folder, opened, prompt, literal_special_tokens)
     if opened.record is None and has_classifier(folder):
         model.sentences = lambda: open_backend(folder, device, precision, backend, classifier=False).engine
     return model
+
+
+def assembled(folder: Path, opened: OpenedModel, prompt: str | None, literal_special_tokens: bool | None) -> LoadedModel:
+    """An opened model that puts a prompt before its texts, as in `load`. Raises UsageError."""
+    vectors = opened.checkpoint.vectors
+    encoder = with_prompt(opened.encoder.with_literal(literal_special_tokens), vectors, prompt)
+    notes = tuple(filter(None, (opened.note, prompt_note(encoder.prompt, vectors, prompt))))
+    return LoadedModel(folder, opened.checkpoint, opened.record, encoder, opened.engine, notes)

@@ -54,6 +54,10 @@ class ModelDescription:
             length = shorten(str(self.encoding.max_length))
             raise ValueError(f"texts of {length} tokens do not fit {self.architecture.max_length} positions")
 
+    def merged(self) -> ModelDescription:
+        """The description of the model once its adapters are in its weights."""
+        return replace(self, adapters={})
+
     def only(self, task: str) -> ModelDescription:
         """The description of a model with one task alone, and its adapter."""
         specs = tuple(spec for spec in self.tasks if spec.name == task)

@@ -18,6 +18,7 @@ from mtlkit.data.sources.grammar.task_names import named_sources
 from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.errors import UsageError, listed, suggest
 from mtlkit.evaluation.out_of_scope import Separation
+from mtlkit.inference.cached_model import reused_tasks
 from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.recipes.evaluation.against import Comparison, check_against, compare
 from mtlkit.recipes.evaluation.base import evaluate_base
@@ -31,7 +32,8 @@ from mtlkit.recipes.evaluation.sts import StsResult, measure_sts
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The results of `eval`: of each task's head and of the router, of a base, or of the vectors; and the skipped rows."""
+    """The results of `eval`: of each task's head and of the router, of a base, or of the vectors; and the skipped rows. `cached`
+    are the tasks whose predictions came from the cache."""
 
     model: str
     split: str
@@ -44,6 +46,7 @@ class Evaluation:
     tally: SkippedRows = field(default_factory=SkippedRows)
     comparison: Comparison | None = None
     out_of_scope: dict[str, Separation] = field(default_factory=dict)
+    cached: tuple[str, ...] = ()
 
     def records(self) -> Iterator[tuple[str, SourceRecord]]:
         """How each source was read, by the name of its task or, for similarity, of the source."""
@@ -125,7 +128,8 @@ def evaluate(options: EvalOptions, loaded: LoadedModel, against: LoadedModel | N
         rows = {name: task.rows for name, task in tasks.items() if task.rows is not None}
         comparison = compare(loaded, against, tables, rows, options.seed)
     result = Evaluation(loaded.name, options.split, tasks, router, base, tally=tally, comparison=comparison)
-    return replace(result, out_of_scope=measure_out_of_scope(options, loaded, result.rows, tally))
+    cached = tuple(reused_tasks(loaded, against))
+    return replace(result, cached=cached, out_of_scope=measure_out_of_scope(options, loaded, result.rows, tally))
 
 
 def needs_heads(options: EvalOptions, loaded: LoadedModel) -> str:

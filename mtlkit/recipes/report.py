@@ -29,12 +29,13 @@ from mtlkit.runs.record import log_of
 
 @dataclass(frozen=True)
 class Reported:
-    """The content of a page, and the run that it is about."""
+    """The content of a page, and the run that it is about; `cached` are the tasks whose predictions came from the cache."""
 
     page: Page
     facts: RunFacts
     output: Path
     bytes: int
+    cached: tuple[str, ...] = ()
 
 
 def check(options: ReportOptions) -> None:
@@ -50,7 +51,8 @@ def report(options: ReportOptions) -> Reported:
     check(options)
     facts = info(InfoOptions(run=None if options.run is None else Path(options.run), runs=options.runs))
     notes: list[str] = []
-    sections = evaluated(options, facts, notes)
+    cached: list[str] = []
+    sections = evaluated(options, facts, notes, cached)
     page = make_page(facts, curves_of(facts.path), sections, notes)
     content = rendered(page, options.output.suffix.lower()).encode("utf-8", "backslashreplace")
     inputs = [*inputs_of(options), Input(facts.path, "the run")]
@@ -58,7 +60,7 @@ def report(options: ReportOptions) -> Reported:
         check_output_file(options.output, inputs, overwrite=options.overwrite)
         with saving(options.output), atomic_file(options.output.resolve()) as file:
             file.write(content)
-    return Reported(page, facts, options.output, len(content))
+    return Reported(page, facts, options.output, len(content), tuple(cached))
 
 
 def curves_of(folder: Path) -> Curves | None:
@@ -67,16 +69,24 @@ def curves_of(folder: Path) -> Curves | None:
     return None if log is None else read_curves(log)
 
 
-def evaluated(options: ReportOptions, facts: RunFacts, notes: list[str]) -> dict[str, TaskSection]:
-    """A section per task with a head whose data is there; otherwise `notes` says why not."""
+def evaluated(options: ReportOptions, facts: RunFacts, notes: list[str], cached: list[str]) -> dict[str, TaskSection]:
+    """A section per task with a head whose data is there; otherwise `notes` says why not. `cached`: as in Reported."""
     if options.split == "none" or facts.record is None or facts.record.stage != "mtl":
         return {}
     asked = EvalOptions(
-        model=str(facts.path), split=options.split, calibration=True, seed=options.seed, device=options.device, runs=options.runs
+        model=str(facts.path),
+        split=options.split,
+        calibration=True,
+        seed=options.seed,
+        device=options.device,
+        runs=options.runs,
+        no_cache=options.no_cache,
     )
     try:
         loaded, _ = open_model(asked)
-        return {name: section(name, task) for name, task in evaluate(asked, loaded).tasks.items()}
+        evaluation = evaluate(asked, loaded)
+        cached += evaluation.cached
+        return {name: section(name, task) for name, task in evaluation.tasks.items()}
     except (UsageError, DataError, IntegrityError) as error:
         notes.append(f"not evaluated: {error}")
         return {}

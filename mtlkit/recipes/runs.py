@@ -8,7 +8,7 @@ from mtlkit.config.commands.runs import RunsOptions
 from mtlkit.errors import UsageError
 from mtlkit.recipes.inputs.command_line import command_line
 from mtlkit.recipes.run_list import delete as deleting
-from mtlkit.recipes.run_list.compare import ComparedRuns, compare
+from mtlkit.recipes.run_list.compare import ComparedRuns, compare, tested
 from mtlkit.recipes.run_list.rows import is_run, run_row, runs_in
 from mtlkit.report.run_rows import RunRow
 from mtlkit.report.runs import in_order
@@ -25,8 +25,14 @@ def runs(options: RunsOptions) -> list[RunRow]:
 
 
 def compared(options: RunsOptions) -> ComparedRuns:
-    """The named runs side by side, in the order in which they are named. Raises UsageError, IntegrityError."""
-    return compare(list(map(Path, options.folders)))
+    """The named runs side by side, in the order in which they are named, with paired tests. Raises UsageError,
+    IntegrityError."""
+    found = compare(list(map(Path, options.folders)))
+    if options.split == "none":
+        return found
+    from mtlkit.recipes.run_list.outputs import RunsEvaluator
+
+    return tested(found, RunsEvaluator(options.split, options.device, options.seed, no_cache=options.no_cache))
 
 
 def folder_of(options: RunsOptions) -> Path:

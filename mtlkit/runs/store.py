@@ -41,7 +41,8 @@ from mtlkit.runs.store_format import (
 
 LOG = logging.getLogger(__name__)
 TOKENS, TEACHER, INT8, FEATURES, BASELINES, PART = "tokens", "teacher", "int8", "features", "baselines", "part"  # kinds
-USER_CACHE_KINDS = (TOKENS, TEACHER, INT8)  # kinds stored in the user's cache folder
+PREDICTIONS = "predictions"  # outputs of heads for evaluated rows
+USER_CACHE_KINDS = (TOKENS, TEACHER, INT8, PREDICTIONS)  # kinds stored in the user's cache folder
 SUFFIX = ".safetensors"
 CACHE = ".cache"  # the folder beside runs with what other trainings can reuse
 KEY_DIGITS = 32  # of a key, in a file name

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from mtlkit.config.common import DATA, OBJECTIVE, OUTPUT, OnBadRow, run_argument
-from mtlkit.config.inference import ModelOptions, VectorOptions
+from mtlkit.config.inference import ModelOptions, VectorOptions, no_cache
 from mtlkit.config.option import COMMON, option
 from mtlkit.errors import UsageError, shorten
 
@@ -106,6 +106,7 @@ class EvalOptions(VectorOptions, ModelOptions):
     )
     on_bad_row: OnBadRow = option("error", "Malformed rows: stop at the first, or skip and count them.", panel=DATA, rank=1)
     overwrite: bool = option(False, "Replace --output and --errors.", panel=OUTPUT)
+    no_cache: bool = no_cache()
 
     @property
     def of_vectors(self) -> list[str]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from mtlkit.config.common import OUTPUT, MachineOptions, run_argument, runs_folder
+from mtlkit.config.common import OUTPUT, MachineOptions, Split, run_argument, runs_folder, split_of_report
+from mtlkit.config.inference import no_cache
 from mtlkit.config.option import COMMON, option
 
 
@@ -24,8 +24,7 @@ class ReportOptions(MachineOptions):
         rank=1,
         complete="file",
     )
-    split: Literal["test", "validation", "none"] = option(
-        "test", "Rows to evaluate the heads on; none leaves the evaluation out.", panel=COMMON, rank=2
-    )
+    split: Split = split_of_report("Rows to evaluate the heads on; none leaves the evaluation out.")
     runs: Path = runs_folder()
     overwrite: bool = option(False, "Replace --output.", panel=OUTPUT)
+    no_cache: bool = no_cache()

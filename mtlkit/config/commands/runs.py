@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from mtlkit.config.checked import CheckedOptions
-from mtlkit.config.common import OUTPUT
+from mtlkit.config.common import OUTPUT, MachineOptions, Split, split_of_report
+from mtlkit.config.inference import no_cache
 from mtlkit.config.option import COMMON, option
 from mtlkit.errors import UsageError
 
@@ -14,7 +14,7 @@ Sort = Literal["newest", "oldest", "name", "score", "size"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunsOptions(CheckedOptions):
+class RunsOptions(MachineOptions):
     """Options of `mtlkit runs`."""
 
     folders: list[str] = option(
@@ -27,6 +27,7 @@ class RunsOptions(CheckedOptions):
         complete="run",
     )
     sort: Sort = option("newest", "Order of the list; score is the mean over tasks, best first.", panel=COMMON, rank=1)
+    split: Split = split_of_report("Rows for the paired tests of several runs; none leaves the tests out.")
     delete: list[str] = option(
         [],
         "Delete this run; repeatable. Refused if another run descends from it.",
@@ -44,6 +45,7 @@ class RunsOptions(CheckedOptions):
         rank=2,
     )
     yes: bool = option(False, "Delete without asking.", panel=OUTPUT, rank=3)
+    no_cache: bool = no_cache()
 
     def __post_init__(self) -> None:
         super().__post_init__()

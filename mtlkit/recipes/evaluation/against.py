@@ -50,28 +50,27 @@ def check_against(options: EvalOptions, loaded: LoadedModel, against: LoadedMode
         heads = f"{loaded.name} has {listed(loaded.tasks)}, {against.name} {listed(against.tasks) or 'none'}"
         raise UsageError(f"--against {against.name}: no task in common; {heads}")
     for name in shared:
-        _check_labels(loaded.specs[name], against.specs[name], loaded.name, against.name)
+        if reason := not_comparable(loaded.specs[name], against.specs[name], loaded.name, against.name):
+            raise UsageError(f"--against {against.name}: {reason}")
 
 
-def _check_labels(spec: TaskSpec, other: TaskSpec, model: str, against: str) -> None:
+def not_comparable(spec: TaskSpec, other: TaskSpec, model: str, against: str) -> str | None:
+    """Why two models' heads of the same task cannot be compared; None if they can."""
     if not any(spec.reads(pairs=pairs) and other.reads(pairs=pairs) for pairs in (False, True)):
-        single = model if spec.pair is None else against
-        raise UsageError(
-            f"--against {against}: task '{spec.name}' reads single texts in {single} only, and pairs in the other model"
-        )
+        single, pairs = (model, against) if spec.pair is None else (against, model)
+        return f"task '{spec.name}' reads single texts in {single}, and pairs in {pairs}"
     if spec.kind != other.kind:
-        raise UsageError(f"--against {against}: task '{spec.name}' is {other.kind}, and {spec.kind} in {model}")
+        return f"task '{spec.name}' is {other.kind} in {against}, and {spec.kind} in {model}"
     if kind_of(spec.kind).ordered and len(spec.labels) == len(other.labels) and set(spec.labels) == set(other.labels):
         if spec.labels != other.labels:
-            raise UsageError(
-                f"--against {against}: the labels of task '{spec.name}' are in another order: {listed(other.labels, 4)}, and "
-                f"{listed(spec.labels, 4)} in {model}"
-            )
-        return
+            orders = f"{listed(other.labels, 4)} in {against}, and {listed(spec.labels, 4)} in {model}"
+            return f"the labels of task '{spec.name}' are in another order: {orders}"
+        return None
     only = [sorted(set(one.labels) - set(two.labels)) for one, two in ((spec, other), (other, spec))]
     if any(only):
         parts = [f"only {name} has {listed(labels, 4)}" for name, labels in zip((model, against), only, strict=True) if labels]
-        raise UsageError(f"--against {against}: other labels for task '{spec.name}': {'; '.join(parts)}")
+        return f"other labels for task '{spec.name}': {'; '.join(parts)}"
+    return None
 
 
 def compare(
@@ -87,14 +86,17 @@ def compare(
     for name, own in rows.items():
         if name in against.specs:
             other = against.specs[name]
-            order = [other.labels.index(label) for label in own.spec.labels]
             texts = prepare(replace(own.spec, pair=other.pair), tables[name], against.encoder)
-            outputs = outputs_of(name, texts)[name]
-            others = reordered(Outputs(other, outputs), order)
+            others = matched(Outputs(other, outputs_of(name, texts)[name]), own.spec)
             tasks[name] = compare_outputs(Outputs(own.spec, own.outputs), others, own.labels, seed)
     only_model = tuple(name for name in loaded.tasks if name not in against.specs)
     only_against = tuple(name for name in against.tasks if name not in loaded.specs)
     return Comparison(against.name, tasks, only_model, only_against)
+
+
+def matched(found: Outputs, spec: TaskSpec) -> Outputs:
+    """Outputs with their labels in the order of another head of the same task, which has the same labels."""
+    return reordered(found, [found.spec.labels.index(label) for label in spec.labels])
 
 
 def reordered(found: Outputs, order: list[int]) -> Outputs:

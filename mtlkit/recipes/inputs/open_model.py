@@ -10,6 +10,7 @@ from mtlkit.config.inference import Backend, ModelOptions, TextOptions
 from mtlkit.config.shell import command_text
 from mtlkit.errors import UsageError
 from mtlkit.inference.backends import has_torch
+from mtlkit.inference.cached_model import load_cached
 from mtlkit.inference.find_model import MINI, ModelRef, find_model
 from mtlkit.inference.loaded_model import LoadedModel, load
 from mtlkit.runs.record import is_export, newest_run
@@ -56,7 +57,8 @@ def open_against(options: EvalOptions) -> LoadedModel | None:
 
 
 def _load(model_ref: ModelRef, options: ModelOptions, backend: Backend) -> LoadedModel:
-    return load(
+    cached = isinstance(options, EvalOptions) and not options.no_cache and not options.of_vectors
+    return (load_cached if cached else load)(
         model_ref.path,
         device=options.device,
         precision=options.precision,

@@ -12,11 +12,11 @@ from mtlkit.errors import IntegrityError, MtlkitError, UsageError, counted, list
 from mtlkit.model.digest import is_digest_of
 from mtlkit.recipes.run_info.files import any_record, other_files, record_name
 from mtlkit.recipes.run_info.lineage import find_parent, origins
-from mtlkit.recipes.run_list.rows import is_run, run_row, runs_in
+from mtlkit.recipes.run_list.rows import is_run, run_row, runs_in, unfinished_record
 from mtlkit.report.run_rows import RunRow
 from mtlkit.report.runs import in_order
 from mtlkit.runs.lock import locked
-from mtlkit.runs.record import CHECKPOINTS, LOG, RECORD, RunRecord
+from mtlkit.runs.record import CHECKPOINTS, LOG, RECORD
 
 OWN = {"README.md", LOG, RECORD, "diverged.json"}  # written into folders of runs beside the files that a record lists
 
@@ -76,7 +76,7 @@ def ancestors(kept: Iterable[Path]) -> dict[Path, Path]:
 def _parents(folder: Path) -> list[Path]:
     """The folders that a run was trained from, those of its teachers and of taken heads, as far as they are on disk."""
     try:
-        record = any_record(folder) if (folder / record_name(folder)).is_file() else _unfinished(folder)
+        record = any_record(folder) if (folder / record_name(folder)).is_file() else unfinished_record(folder)
     except MtlkitError:
         return []
     places = []
@@ -90,21 +90,6 @@ def _parents(folder: Path) -> list[Path]:
 def _with_digest(recorded: str, folder: Path) -> list[Path]:
     """The runs of a folder with this digest: those that a moved folder's records no longer find by their path."""
     return [path.resolve() for path in runs_in(folder) if (path / RECORD).is_file() and is_digest_of(path, recorded)]
-
-
-def _unfinished(folder: Path) -> RunRecord | None:
-    """What an unfinished training says of its starting model."""
-    from mtlkit.runs.checkpoints import CheckpointManager
-
-    try:
-        about = (CheckpointManager(folder).peek() or {}).get("about")
-    except (OSError, ValueError, MtlkitError):
-        return None
-    if not isinstance(about, dict):
-        return None
-    start, data = about.get("start"), about.get("data")
-    parent = {"path": str(about.get("init") or ""), "digest": str(start) if isinstance(start, str) else ""}
-    return RunRecord("mtl", str(about.get("command")), {}, 0, data if isinstance(data, dict) else {}, {}, parent)
 
 
 def _checked(folders: Sequence[Path]) -> Deletion:

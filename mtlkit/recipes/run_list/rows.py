@@ -104,3 +104,19 @@ def _stage_of(log: Path | None) -> str:
             return str(parse_object(file.readline(TAIL)).get("command", ""))
     except (OSError, ValueError):
         return ""
+
+
+def unfinished_record(folder: Path) -> RunRecord | None:
+    """What the newest checkpoint of an unfinished training says: options, data and starting model. None without one."""
+    from mtlkit.runs.checkpoints import CheckpointManager
+
+    try:
+        about = (CheckpointManager(folder).peek() or {}).get("about")
+    except (OSError, ValueError, MtlkitError):
+        return None
+    if not isinstance(about, dict):
+        return None
+    start, data, options = about.get("start"), about.get("data"), about.get("options")
+    parent = {"path": str(about.get("init") or ""), "digest": str(start) if isinstance(start, str) else ""}
+    data, options = (value if isinstance(value, dict) else {} for value in (data, options))
+    return RunRecord("mtl", f"mtlkit {about.get('command')}", options, 0, data, {}, parent)

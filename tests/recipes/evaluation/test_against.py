@@ -49,7 +49,7 @@ def test_an_ordinal_head_has_fewer_outputs_than_labels() -> None:
     outputs = np.zeros((4, 2), np.float32)
     assert reordered(Outputs(STARS, outputs), [0, 1, 2]).values is outputs
     other = replace(STARS, labels=("3", "2", "1"))
-    with pytest.raises(UsageError, match="in another order: 3, 2, 1, and 1, 2, 3 in A"):
+    with pytest.raises(UsageError, match="in another order: 3, 2, 1 in B, and 1, 2, 3 in A"):
         check_against(EvalOptions(against="B"), model("A", STARS), model("B", other), ["stars"])
     check_against(EvalOptions(against="B"), model("A", STARS), model("B", STARS), ["stars"])
 
@@ -58,7 +58,7 @@ def test_an_ordinal_head_has_fewer_outputs_than_labels() -> None:
     ("other", "said"),
     [
         (TaskSpec("topic", "classification", ("a", "c")), "only A has b; only B has c"),
-        (TaskSpec("topic", "multi-label", ("a", "b")), "is multi-label, and classification in A"),
+        (TaskSpec("topic", "multi-label", ("a", "b")), "is multi-label in B, and classification in A"),
         (TaskSpec("mood", "classification", ("a", "b")), "no task in common; A has topic, B mood"),
     ],
 )
