@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -47,3 +48,9 @@ class RunRow:
         times = {name: None if moment is None else moment.isoformat() for name, moment in moments.items()}
         scores = [score.to_json() for score in self.scores]
         return {**vars(self), "path": str(self.path), **times, "scores": scores}
+
+
+def run_names(folders: Sequence[Path]) -> list[str]:
+    """The name of each run, or its path where two have the same name."""
+    names = [folder.resolve().name for folder in folders]
+    return [name if names.count(name) == 1 else str(folder) for name, folder in zip(names, folders, strict=True)]

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from mtlkit.errors import counted
 from mtlkit.report.columns import compact_table
-from mtlkit.report.run_rows import RunRow, TaskScore
+from mtlkit.report.run_rows import RunRow, TaskScore, run_names
 from mtlkit.report.tables import figure, megabytes, metric_title, titled
 from mtlkit.report.text import literal, one_line, printable
 
@@ -70,7 +70,7 @@ def comparison_tables(
     runs: Sequence[RunRow], options: Mapping[str, Sequence[str]], same_rows: Mapping[str, bool]
 ) -> list[RenderableType]:
     """Options that differ, then the scores of each task, a column per run."""
-    names = [run.path.name for run in runs]
+    names = run_names([run.path for run in runs])
     tables: list[RenderableType] = []
     differing = _side_by_side("option", names, options)
     tables.append(titled("Options that differ", differing) if options else literal("no option differs"))

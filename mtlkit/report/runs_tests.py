@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Group
 
+from mtlkit.errors import shorten
 from mtlkit.evaluation.paired import PairedTest
 from mtlkit.report.columns import narrow
 from mtlkit.report.evaluation.comparison import amount, span
@@ -18,11 +19,12 @@ from mtlkit.report.text import literal, printable
 
 @dataclass(frozen=True)
 class RunsTest:
-    """A task of two runs: the test of `run` against `first`, or the `reason` why there is none."""
+    """A task of two runs and their names: the test of `run` against `first`, or the `reason` why there is none."""
 
     task: str
     first: Path
     run: Path
+    names: tuple[str, str]
     test: PairedTest | None = None
     reason: str = ""
 
@@ -33,7 +35,7 @@ class RunsTest:
     @property
     def why_not(self) -> str:
         """That the runs are not comparable, and why."""
-        return f"{printable(self.task)}: {printable(self.run.name)} is not comparable because {printable(self.reason)}"
+        return f"{printable(self.task)}: {printable(self.names[1])} is not comparable because {printable(self.reason)}"
 
 
 def tests_table(tests: Sequence[RunsTest], split: str, width: int) -> Group:
@@ -44,15 +46,15 @@ def tests_table(tests: Sequence[RunsTest], split: str, width: int) -> Group:
         return Group(*lines)
     names = {
         "task": [one.task for one, _ in found],
-        "run": [one.run.name for one, _ in found],
+        "run": [one.names[1] for one, _ in found],
         "metric": [metric_title(test.comparison.main) for _, test in found],
     }
     cells = [list(test_cells(test)) for _, test in found]
-    titles = (tests[0].first.name[:12], "run", "change", "95 %", "p")
+    titles = (shorten(tests[0].names[0], 12), "run", "change", "95 %", "p")
     columns = [[title, *(row[index] for row in cells)] for index, title in enumerate(titles)]
     rows = sorted({test.comparison.rows for _, test in found})
     counts = f"{rows[0]:,}" if len(rows) == 1 else f"{rows[0]:,} to {rows[-1]:,}"
-    title = f"Against {printable(tests[0].first.name)} on the same {counts} {split} rows"
+    title = f"Against {printable(tests[0].names[0])} on the same {counts} {split} rows"
     note = "change: shares in points; p: McNemar's test of accuracy, paired bootstrap of others; *: a clear difference"
     return Group(titled(title, narrow(names, columns, width)), literal(note, "dim"), *lines)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from every_kind import every_kind, train_every_kind  # noqa: F401  fixtures
 from forks import Forks
 from killing import TINY, killed_in
 from pair_files import write_pairs

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from every_kind import KINDS
 
 from mtlkit.runs.lock import locked
 
@@ -104,10 +105,55 @@ def test_runs_side_by_side_show_what_differs(typed: Typed, folder: Path) -> None
     assert set(document["same_rows"].values()) == {True}
     table = typed("runs", folder / "mtl", folder / "again")
     assert "0.125" in table.out
-    assert f"--against {folder / 'again'}" in table.err
+    assert f"next: mtlkit report {folder / 'mtl'} {folder / 'again'}" in table.err
     record["data"]["kind"]["validation"]["sha256"] = "other"
     path.write_text(json.dumps(record))
     assert "not comparable: kind" in " ".join(typed("runs", folder / "mtl", folder / "again").out.split())
+
+
+def paired(typed: Typed, *arguments: object) -> dict[str, dict[str, Any]]:
+    answer = typed("runs", *arguments, "--json")
+    assert answer.code == 0, answer.err
+    return {test["task"]: test for test in json.loads(answer.out)["tests"]}
+
+
+def test_paired_tests_are_those_of_eval_for_every_kind(typed: Typed, every_kind: Path) -> None:
+    first, second = every_kind / "one", every_kind / "two"
+    found = paired(typed, first, second)
+    assert found.pop("kind")["not_comparable"] == "one: its data is not recorded"  # a head of the starting model
+    assert list(found) == list(KINDS)
+    expected = json.loads(typed("eval", first, "--against", second, "--json").out)["against"]["tasks"]
+    for task, test in found.items():
+        assert {name: test[name] for name in expected[task]} == expected[task]
+        main = test["metrics"][test["metric"]]
+        assert test["test"] == ("McNemar" if test["metric"] == "accuracy" else "bootstrap")
+        assert 0 < test["p"] <= 1
+        low, high = main["difference_interval"]
+        if test["test"] == "bootstrap" and not low == 0 == high:
+            assert (test["p"] < 0.05) == (not low <= 0 <= high)
+    answer = typed("runs", first, second, first, width=80)
+    assert answer.widest <= 80
+    assert "using the cached predictions of" in answer.err
+    assert answer.out.count("two") > len(KINDS)
+
+
+def test_runs_that_cannot_be_compared_say_why(typed: Typed, every_kind: Path, folder: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(every_kind / "two", tmp_path / "other")
+    record = json.loads((other / "run.json").read_text())
+    fewer = shutil.copytree(every_kind / "data", tmp_path / "fewer")
+    lines = (fewer / "pair" / "test.jsonl").read_text().splitlines(keepends=True)
+    (fewer / "pair" / "test.jsonl").write_text("".join(lines[1:]))
+    for task, about in record["data"].items():
+        about["source"] = about["source"].replace(str(every_kind / "data"), str(fewer if task != "tokens" else tmp_path / "gone"))
+    (other / "run.json").write_text(json.dumps(record))
+    found = paired(typed, every_kind / "one", other)
+    assert "the rows are not the same (24 in" in found["pair"]["not_comparable"]
+    assert "gone" in found["tokens"]["not_comparable"]
+    assert "metrics" in found["regression"]
+    shown = " ".join(typed("runs", every_kind / "one", other).out.split())
+    assert "pair: other is not comparable because the rows are not the same" in shown
+    assert paired(typed, folder / "mtl", folder / "half") == {}
+    assert paired(typed, folder / "mtl", folder / "again", "--split", "none") == {}
 
 
 def test_no_run_and_no_folder(typed: Typed, tmp_path: Path) -> None:
