@@ -8,6 +8,7 @@ from mtlkit.cli.console import answer, print_json, say, say_cached
 from mtlkit.cli.options.command import add_command
 from mtlkit.cli.progress import loading, working
 from mtlkit.config.commands.report import ReportOptions
+from mtlkit.errors import counted
 
 
 def report(options: ReportOptions, as_json: bool) -> None:
@@ -28,15 +29,19 @@ def report(options: ReportOptions, as_json: bool) -> None:
     for note in written.page.notes:
         say(note, "yellow")
     if as_json:
-        print_json({"run": str(written.facts.path), "output": str(written.output), "bytes": written.bytes})
+        pictures = {"pictures": [str(path) for path in written.pictures]} if written.pictures else {}
+        print_json({"run": str(written.facts.path), "output": str(written.output), "bytes": written.bytes, **pictures})
     else:
         answer(f"{written.output}: {written.bytes / 1e6:.2f} MB")
+        if written.pictures:
+            answer(f"{written.pictures[0].parent}: {counted(len(written.pictures), 'picture')}")
 
 
 def register(app: typer.Typer, panel: str) -> None:
     examples = [
         "mtlkit report",
         "mtlkit report runs/mtl -o report.html --overwrite",
-        "mtlkit report runs/mtl --split validation -o report.md",
+        "mtlkit report runs/mtl --split validation --format md",
+        "mtlkit report runs/mtl --pictures pictures --overwrite",
     ]
     add_command(app, "report", ReportOptions, report, examples, panel)

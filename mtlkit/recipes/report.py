@@ -15,11 +15,13 @@ from mtlkit.recipes.inputs.command_line import command_line
 from mtlkit.recipes.inputs.input_files import inputs_of
 from mtlkit.recipes.inputs.open_model import open_model
 from mtlkit.recipes.inputs.picture_files import check_matplotlib
+from mtlkit.recipes.reporting.pictures import check_folder, write_pictures
 from mtlkit.recipes.reporting.sections import section
-from mtlkit.report.log_reader import Curves, read_curves
-from mtlkit.report.page.content import Page, TaskSection, make_page
+from mtlkit.report.log_reader import read_curves
+from mtlkit.report.page.content import Logged, Page, TaskSection, make_page
 from mtlkit.report.page.render import FORMATS, rendered
 from mtlkit.report.run_facts import RunFacts
+from mtlkit.report.step_log import read_steps
 from mtlkit.runs.atomic import atomic_file, saving
 from mtlkit.runs.lock import locked
 from mtlkit.runs.outputs import check_output_file
@@ -29,21 +31,35 @@ from mtlkit.runs.record import log_of
 
 @dataclass(frozen=True)
 class Reported:
-    """The content of a page, and the run that it is about; `cached` are the tasks whose predictions came from the cache."""
+    """The content of a page, the run that it is about, and the pictures that were written; `cached` are the tasks whose
+    predictions came from the cache."""
 
     page: Page
     facts: RunFacts
     output: Path
     bytes: int
     cached: tuple[str, ...] = ()
+    pictures: tuple[Path, ...] = ()
 
 
 def check(options: ReportOptions) -> None:
     """Raises UsageError if the page must not or cannot be written. Call it before any work."""
-    if options.output.suffix.lower() not in FORMATS:
-        raise UsageError(f"--output {options.output}: suffix {options.output.suffix!r} is not one of {listed(FORMATS)}")
+    form_of(options)
     check_matplotlib("report needs matplotlib for its charts")
-    check_output_file(options.output, inputs_of(options), overwrite=options.overwrite)
+    check_output_file(options.page, inputs_of(options), overwrite=options.overwrite)
+    check_folder(options)
+
+
+def form_of(options: ReportOptions) -> str:
+    """The form of the page, as a suffix. Raises UsageError."""
+    suffix = options.page.suffix.lower()
+    if options.format is not None:
+        if suffix in FORMATS and suffix != f".{options.format}":
+            raise UsageError(f"--output {options.page} has another form than --format {options.format}; remove one of them")
+        return f".{options.format}"
+    if suffix not in FORMATS:
+        raise UsageError(f"--output {options.page}: suffix {suffix!r} is not one of {listed(FORMATS)}; rename it or add --format")
+    return suffix
 
 
 def report(options: ReportOptions) -> Reported:
@@ -53,20 +69,21 @@ def report(options: ReportOptions) -> Reported:
     notes: list[str] = []
     cached: list[str] = []
     sections = evaluated(options, facts, notes, cached)
-    page = make_page(facts, curves_of(facts.path), sections, notes)
-    content = rendered(page, options.output.suffix.lower()).encode("utf-8", "backslashreplace")
+    page = make_page(facts, log_facts(facts.path), sections, notes)
+    pictures = [] if options.pictures is None else write_pictures(options, page.pictures)
+    content = rendered(page, form_of(options)).encode("utf-8", "backslashreplace")
     inputs = [*inputs_of(options), Input(facts.path, "the run")]
-    with locked(options.output, command_line("report", options), option="--output"):
-        check_output_file(options.output, inputs, overwrite=options.overwrite)
-        with saving(options.output), atomic_file(options.output.resolve()) as file:
+    with locked(options.page, command_line("report", options), option="--output"):
+        check_output_file(options.page, inputs, overwrite=options.overwrite)
+        with saving(options.page), atomic_file(options.page.resolve()) as file:
             file.write(content)
-    return Reported(page, facts, options.output, len(content), tuple(cached))
+    return Reported(page, facts, options.page, len(content), tuple(cached), tuple(pictures))
 
 
-def curves_of(folder: Path) -> Curves | None:
-    """The curves of a run, finished or not; None without a log."""
+def log_facts(folder: Path) -> Logged | None:
+    """What the log of a run holds, finished or not; None without a log."""
     log = log_of(folder)
-    return None if log is None else read_curves(log)
+    return None if log is None else Logged(read_curves(log), *read_steps(log))
 
 
 def evaluated(options: ReportOptions, facts: RunFacts, notes: list[str], cached: list[str]) -> dict[str, TaskSection]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite, sqrt
 from pathlib import Path
@@ -104,19 +104,24 @@ def read_curves(path: Path) -> Curves:
     Raises UsageError if the file cannot be read, IntegrityError that names a damaged line.
     """
     log = _Log()
+    read_log(path, log.take)
+    return log.curves()
+
+
+def read_log(path: Path, take: Callable[[Mapping[str, Any]], None]) -> None:
+    """Gives the records of a log, one after another, to `take`. Raises as `read_curves`."""
     try:
         check_file(path)
         with path.open("rb") as file:
             for number, text in enumerate(file, 1):
                 try:
-                    log.take(parse_json(text))
+                    take(parse_json(text))
                 except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
                     if text.endswith(b"\n"):
                         reason = f"no {error}" if isinstance(error, KeyError) else error
                         raise IntegrityError(f"{path}:{number}: not a line of a training log ({reason}); restore it") from None
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}; name the folder of a run that a training wrote") from None
-    return log.curves()
 
 
 class _Log:

@@ -48,9 +48,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Parts:
-    """The parts of the model: before training, or after it if frozen parts have an `after` digest."""
+    """The parts of the model: before training, or after it (`final`), when frozen parts have an `after` digest."""
 
     parts: tuple[Part, ...]
+    final: bool = False
 
 
 @dataclass(frozen=True)

@@ -202,7 +202,7 @@ class Trainer:
         assert best.chosen is not None
         self.model.load_state_dict(best.best.weights, strict=False)
         self.model.eval()
-        yield Parts(self.proof.parts(self.freezing.weights, final=True))
+        yield Parts(self.proof.parts(self.freezing.weights, final=True), final=True)
         if best.chosen.step != components.state.step:  # else the vectors of the last evaluation are still valid
             components.evaluator.moved()
         source, evaluator = components.losses.vectors_of, components.evaluator

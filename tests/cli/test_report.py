@@ -33,19 +33,22 @@ def test_the_page_has_the_figures_of_eval_and_is_one_small_file(typed: Typed, mt
     for name, metrics in document["tasks"].items():
         assert f">{name}</h2>" in text
         if "accuracy" in metrics:
-            assert f'<td>accuracy</td><td class="number">{100 * metrics["accuracy"]:.1f}</td>' in text
+            assert f'<th scope="row">accuracy</th><td class="number">{100 * metrics["accuracy"]:.1f}</td>' in text
     assert len(text) < 1_500_000
     assert "https://" not in SVG.sub("", text)
     assert "http://" not in SVG.sub("", text)
     assert "mtlkit train-mtl" in text
 
 
-def test_charts_come_from_the_log_with_the_kept_step_and_tooltips(page: Path) -> None:
+def test_charts_come_from_the_log_with_the_kept_epoch_and_values(page: Path) -> None:
     charts = [ElementTree.fromstring(found) for found in SVG.findall(page.read_text())]
-    titles = [element.text or "" for chart in charts for element in chart.iter() if element.tag.endswith("}title")]
-    assert any(re.fullmatch(r"step [\d,]+: validation [\d.]+", title) for title in titles)
-    assert any(title.startswith("step ") and ": train " in title for title in titles)
-    assert any("kept" in (element.text or "") for chart in charts for element in chart.iter())
+    tips = [element.get("data-tip", "") for chart in charts for element in chart.iter()]
+    assert any(re.fullmatch(r"step [\d,]+: validation [\d.]+", tip) for tip in tips)
+    assert any(re.fullmatch(r"step [\d,]+: train [\d.]+", tip) for tip in tips)
+    assert any(re.fullmatch(r"kept: epoch \d+", element.text or "") for chart in charts for element in chart.iter())
+    assert all(chart.get("aria-label") for chart in charts)
+    ids = [element.get("id") for chart in charts for element in chart.iter() if element.get("id")]
+    assert len(ids) == len(set(ids))
 
 
 def test_what_data_holds_is_escaped(typed: Typed, harmful: Path) -> None:
@@ -94,9 +97,16 @@ def test_an_unfinished_training_and_missing_data_have_a_page_too(typed: Typed, m
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"), [(["-o", "a.pdf"], "is not one of .html, .md"), (["-o", "none/a.html"], "cannot write")]
+    ("arguments", "said"),
+    [
+        (["-o", "a.pdf"], "is not one of .html, .md"),
+        (["-o", "none/a.html"], "cannot write"),
+        (["-o", "a.html", "--format", "md"], "another form"),
+        (["--pictures", "file"], "is a file"),
+    ],
 )
 def test_what_cannot_be_written_is_refused_at_once(typed: Typed, mtl: Path, arguments: list[str], said: str) -> None:
+    Path("file").touch()
     answer = typed("report", mtl, *arguments)
     assert answer.code == 2
     assert said in answer.err
@@ -131,7 +141,7 @@ def test_in_a_browser(typed: Typed, harmful: Path, browser: Any, width: int, sch
     view.goto(Path("r.html").resolve().as_uri())
     cell = next(one for one in view.query_selector_all(".matrix button") if not one.inner_text().startswith("0"))
     cell.click()
-    assert cell.get_attribute("data-about") in view.inner_text(".matrix .texts")
+    assert cell.get_attribute("aria-label") in view.inner_text(".matrix .texts")
     assert HARMFUL in view.inner_text(".matrix .texts li >> nth=0")
     column = "table.sortable tbody tr td:nth-child(3)"
     view.click("table.sortable th:nth-child(3) button")

@@ -184,7 +184,7 @@ TRAIN = LabelledTable(["A", "b", "c", "c"], ["x", "y", "x", "y"])
     ],
 )
 def test_a_first_look_in_sentences(train: LabelledTable, validation: LabelledTable, sentences: list[str]) -> None:
-    assert first_look(train, validation, "t", "classification") == [f"{one}; mtlkit check-data says more" for one in sentences]
+    assert first_look(train, validation, "t", "classification") == sentences
 
 
 def test_a_training_warns_of_it(data: Path, runs: Path, tmp_path: Path) -> None:

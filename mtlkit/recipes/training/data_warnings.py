@@ -16,10 +16,9 @@ from mtlkit.report.findings import finding_message
 
 
 def first_look(train: LabelledTable, validation: LabelledTable, task: str, kind: Kind, *, of_texts: bool = True) -> list[str]:
-    """A message about each problem in the training and validation rows of a task; `of_texts`: not only in their labels."""
+    """A sentence about each problem in the training and validation rows of a task; `of_texts`: not only in their labels."""
     splits = splits_of(task, {"train": train, "validation": validation}, TextNumbers())
-    findings = quick_findings(splits, kind, of_texts=of_texts)
-    return [f"{finding_message(finding)}; mtlkit check-data says more" for finding in findings]
+    return [finding_message(finding) for finding in quick_findings(splits, kind, of_texts=of_texts)]
 
 
 def first_columns(tables: Mapping[str, LabelledTable]) -> list[str]:

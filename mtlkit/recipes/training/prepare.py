@@ -42,13 +42,14 @@ from mtlkit.training.sampling.class_balance import drawn_classes, options_of_los
 @dataclass(frozen=True)
 class Prepared:
     """The model to train and its data; the fingerprint of each task's data, and how it was read, for the record of the run; the
-    tables of small tasks."""
+    tables of small tasks; problems of the rows, in sentences (None: not looked for)."""
 
     start: InitialModel
     data: TrainData
     fingerprints: dict[str, Any]
     sources: Mapping[str, SourceRecord] = field(default_factory=dict)
     tables: Mapping[str, Tables] = field(default_factory=dict)
+    findings: tuple[str, ...] | None = None
 
 
 def prepare(plan: TrainPlan) -> Generator[Event, None, Prepared]:
@@ -108,11 +109,13 @@ def _prepare_tasks(plan: TrainPlan, reading: ReadOptions) -> Generator[Event, No
         for name, spec in fitted.specs.items()
     }
     first = first_columns(train)
-    first_looks = (
-        first_look(train[name], tables[name][1], name, spec.kind, of_texts=name in first) for name, spec in fitted.specs.items()
-    )
+    findings = [
+        text
+        for name, spec in fitted.specs.items()
+        for text in first_look(train[name], tables[name][1], name, spec.kind, of_texts=name in first)
+    ]
     notes_of_old = (rows.note for rows in old.values() if rows.note)
-    warnings = [*fitted.warnings, *notes_of_old, *(text for texts in first_looks for text in texts)]
+    warnings = [*fitted.warnings, *notes_of_old, *(f"{text}; mtlkit check-data says more" for text in findings)]
     watched = {name: watched_task(start, name, source, before) for name, source in plan.watched.items()}
     yield from (Note(text, warning=True) for text in warnings)
     tasks = trained | watched
@@ -133,7 +136,8 @@ def _prepare_tasks(plan: TrainPlan, reading: ReadOptions) -> Generator[Event, No
     )
     fingerprints = {name: task.fingerprint for name, task in tasks.items()}
     small = small_tables({name: (train[name], validation[name]) for name in trained})
-    return Prepared(start, data, fingerprints, {name: task.record for name, task in tasks.items()}, small)
+    records = {name: task.record for name, task in tasks.items()}
+    return Prepared(start, data, fingerprints, records, small, tuple(findings))
 
 
 def schemes_of(start: InitialModel | None, queries: Mapping[str, Query], options: TaskTrainingOptions) -> dict[str, TagScheme]:

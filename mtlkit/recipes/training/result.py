@@ -8,7 +8,8 @@ from typing import Any
 from mtlkit.errors import MtlkitError, listed
 from mtlkit.inference.scope.scope import Scope
 from mtlkit.report.training.forgetting import forgetting_messages
-from mtlkit.training.events import BestOfTask, Chosen, Epoch, Event, Forgetting, Parts
+from mtlkit.report.training.freezing import freezing_record, proven
+from mtlkit.training.events import BestOfTask, Chosen, Epoch, Event, Forgetting, Part, Parts
 from mtlkit.training.head_incidents import RowsJudged, ScopeFitted, WordsCompared
 from mtlkit.training.incidents import Refitted
 
@@ -24,6 +25,7 @@ class TrainResult:
         self.refit: dict[str, Any] = {}
         self.judged: dict[str, RowsJudged] = {}
         self.words: dict[str, WordsCompared] = {}
+        self.frozen: list[Part] | None = None
 
     def add(self, event: Event) -> None:
         """Takes an event of the training. Raises MtlkitError if a frozen part has changed."""
@@ -31,6 +33,8 @@ class TrainResult:
             self.chosen, self.bests = event.epoch, event.bests
         elif isinstance(event, Parts):
             check_unchanged(event)
+            if event.final:
+                self.frozen = proven(event.parts, self.frozen)
         elif isinstance(event, RowsJudged):
             self.judged[event.task] = event
         elif isinstance(event, WordsCompared):
@@ -53,7 +57,9 @@ class TrainResult:
         words = {"bag_of_words": compared} if compared else {}
         tasks = {"best_per_task": per_task} if len(per_task) > 1 else {}
         moment = {"best_epoch": best.epoch, "best_step": best.step} if best.epochs else {}  # solved heads have none
-        return {"validation": scores, "score": best.score, **moment, **weights, **tasks, **words, **self.refit, **self.forgotten}
+        frozen = {"freezing": freezing_record(self.frozen)} if self.frozen else {}
+        figures = {"validation": scores, "score": best.score, **moment, **weights, **tasks, **words}
+        return {**figures, **self.refit, **frozen, **self.forgotten}
 
 
 def check_unchanged(parts: Parts) -> None:

@@ -202,5 +202,11 @@ def _save(
         if options.keep_best_per_task:
             save_bests(folder, trained, provenance, result.bests)
         trained = replace(trained, scopes={**kept, **result.scopes})
-        save_run(folder, session.out, trained, provenance, result.metrics())
+        save_run(folder, session.out, trained, provenance, metrics_of(result, prepared))
     session.end()
+
+
+def metrics_of(result: TrainResult, prepared: Prepared) -> dict[str, Any]:
+    """The metrics for the record of the run, with what was found in its data."""
+    looked = prepared.findings is not None
+    return {**result.metrics(), **({"data_findings": {"words": list(prepared.findings or ())}} if looked else {})}

@@ -1,149 +1,131 @@
-"""Charts of a page as inline SVG, drawn by matplotlib: no script, a few kilobytes each, and legible without colours.
-
-Texts stay texts, and everything black takes the colour of the page, so that one drawing serves light and dark pages and print.
-Points have the values as tooltips.
-"""
+"""Charts of a task: its loss and its score over the steps, and how far its probabilities can be believed."""
 
 from __future__ import annotations
 
-import io
-import re
-from collections.abc import Callable, Iterator
-from itertools import count
-from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
+from mtlkit.evaluation.metric_names import all_metrics
 from mtlkit.evaluation.reliability import Reliability
-from mtlkit.report.evaluation.calibration_plot import draw_diagram
+from mtlkit.report.curves import thinned
+from mtlkit.report.evaluation.calibration_plot import draw_diagram, reliability_picture
 from mtlkit.report.log_reader import Curves, Series, TaskCurves
-from mtlkit.report.plots import SETTINGS, TRAIN, VALIDATION, mark_epochs
+from mtlkit.report.page.chart import INK, SQUARE, Chart, Tips, file_stem
+from mtlkit.report.plots import TRAIN, VALIDATION, mark_epochs
+from mtlkit.report.tables import figure as metric_figure
 from mtlkit.report.tables import metric_title, number
+from mtlkit.report.text import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Draw = Callable[["Figure", "Tips"], None]
-
-SVG = "{http://www.w3.org/2000/svg}"
-INK = "#010203"  # replaced by the colour of the page's text
-STYLE: Any = {
-    **SETTINGS,
-    "svg.fonttype": "none",
-    "font.size": 10,
-    "savefig.transparent": True,
-    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color", "legend.labelcolor"), INK),
-}
-LOSS_SIZE, SQUARE = (6.4, 3.0), (3.6, 3.4)  # inches
-MOST_POINTS = 60  # points of a smoothed curve that have a tooltip
-TIP = "tip"
-FONTS = re.compile(r"font-family: [^;\"]*")
+MOST_POINTS, MOST_TIPS = 1000, 60  # of a curve that are drawn, and of a smoothed one that show their values
 
 
-class Tips:
-    """Tooltips of points: each is found again in the SVG by its group id."""
+@dataclass(frozen=True)
+class Kept:
+    """The step whose weights were kept, and its epoch."""
 
-    def __init__(self) -> None:
-        self.texts: dict[str, list[str]] = {}
-        self._numbers = count()
+    step: int
+    epoch: int | None = None
 
-    def add(self, texts: list[str]) -> str:
-        """The group id for points that have these texts, in order."""
-        name = f"{TIP}-{next(self._numbers)}"
-        self.texts[name] = texts
-        return name
+    @property
+    def words(self) -> str:
+        return "kept" if self.epoch is None else f"kept: epoch {self.epoch:,}"
 
 
-def task_charts(task: TaskCurves, curves: Curves, kept: int | None) -> Iterator[str]:
+def task_charts(task: TaskCurves, curves: Curves, kept: Kept | None) -> Iterator[Chart]:
     """The loss, and the main metric if it was measured, over the steps; a line marks the step whose weights were kept."""
-    yield drawn(lambda figure, tips: _draw_loss(figure.add_subplot(), tips, task, curves, kept))
+    name = printable(task.task)
+    if task.train or task.validation:
+        draw = partial(_draw_loss, task=task, curves=curves, kept=kept)
+        yield Chart(file_stem(task.task, "loss"), f"{name}: loss", loss_words(task, kept), draw)
     if task.scores:
-        yield drawn(lambda figure, tips: _draw_scores(figure.add_subplot(), tips, task, curves, kept))
+        title = metric_title(task.metric)
+        draw = partial(_draw_scores, task=task, curves=curves, kept=kept)
+        yield Chart(file_stem(task.task, "score"), f"{name}: validation {title}", score_words(task, kept), draw)
 
 
-def reliability_chart(task: str, reliability: Reliability) -> str:
+def loss_words(task: TaskCurves, kept: Kept | None) -> str:
+    """The curves of the loss in a sentence."""
+    smoothed = task.train.smoothed()
+    train = [f"training from {number(smoothed.values[0])} to {number(smoothed.values[-1])}"] if smoothed else []
+    lowest = min(task.validation.values, default=None)
+    validation = [] if lowest is None else [f"validation at its lowest {number(lowest)}"]
+    return f"Loss of {printable(task.task)} over the steps: {', '.join(train + validation)}{_kept_words(kept)}"
+
+
+def score_words(task: TaskCurves, kept: Kept | None) -> str:
+    """The curve of the score in a sentence."""
+    first, last = (metric_figure(task.scores.values[place], task.metric) for place in (0, -1))
+    title = metric_title(task.metric)
+    return f"Validation {title} of {printable(task.task)} over the steps: from {first} to {last}{_kept_words(kept)}"
+
+
+def _kept_words(kept: Kept | None) -> str:
+    return "" if kept is None else f"; {kept.words}, step {kept.step:,}"
+
+
+def reliability_chart(task: str, reliability: Reliability) -> Chart:
     """Accuracy against confidence."""
+    bins = reliability.bins
 
     def draw(figure: Figure, tips: Tips) -> None:
         axes = figure.add_subplot()
         draw_diagram(axes, task, reliability)
-        axes.set(title="", xlabel="confidence")
+        axes.set(title="", xlabel="probability" if reliability.labels > 1 else "confidence")
         axes.tick_params(labelbottom=True)
-        bins = reliability.bins
-        texts = [f"{one.count:,} texts: confidence {one.confidence:.2f}, right {one.accuracy:.2f}" for one in bins]
-        add_points(axes, tips, [(one.confidence, one.accuracy) for one in bins], texts)
+        noun = "forecasts" if reliability.labels > 1 else "texts"
+        texts = [f"{one.count:,} {noun}: mean {one.confidence:.2f}, right {one.accuracy:.2f}" for one in bins]
+        tips.points(axes, [(one.confidence, one.accuracy) for one in bins], texts)
 
-    return drawn(draw, SQUARE)
+    name = printable(task)
+    error = f"expected calibration error {100 * reliability.error.value:.1f} points"
+    text = f"Accuracy of {name} against its confidence, in {len(bins)} bins; {error}"
+    picture = partial(reliability_picture, {task: reliability})
+    return Chart(file_stem(task, "calibration"), f"{name}: calibration", text, draw, SQUARE, picture)
 
 
-def _draw_loss(axes: Axes, tips: Tips, task: TaskCurves, curves: Curves, kept: int | None) -> None:
+def _draw_loss(figure: Figure, tips: Tips, task: TaskCurves, curves: Curves, kept: Kept | None) -> None:
+    axes = figure.add_subplot()
     mark_epochs(axes, curves.epochs)
     if task.train:
-        smoothed = task.train.smoothed()
-        axes.plot(task.train.steps, task.train.values, color=TRAIN, alpha=0.25, linewidth=0.7, rasterized=len(task.train) > 5000)
-        axes.plot(smoothed.steps, smoothed.values, color=TRAIN, linewidth=1.8, label="train")
-        stride = max(1, len(smoothed) // MOST_POINTS)
-        some = Series(smoothed.steps[::stride], smoothed.values[::stride])
-        add_points(axes, tips, list(zip(some.steps, some.values, strict=True)), point_texts(some, "train"))
+        raw, smoothed = thinned(task.train, MOST_POINTS), thinned(task.train.smoothed(), MOST_POINTS)
+        axes.plot(raw.steps, raw.values, color=TRAIN, alpha=0.35, linewidth=0.7)
+        axes.plot(smoothed.steps, smoothed.values, color=TRAIN, linewidth=1.8, label="train, smoothed")
+        _tips(axes, tips, thinned(smoothed, MOST_TIPS), "train")
     if task.validation:
-        series = task.validation
-        axes.plot(series.steps, series.values, "o-", color=VALIDATION, linewidth=1, label="validation")
-        add_points(axes, tips, list(zip(series.steps, series.values, strict=True)), point_texts(series, "validation"))
-    _finish(axes, kept, "loss")
+        axes.plot(task.validation.steps, task.validation.values, "o-", color=VALIDATION, linewidth=1, label="validation")
+        _tips(axes, tips, task.validation, "validation")
+    _finish(axes, task, kept, "loss")
 
 
-def _draw_scores(axes: Axes, tips: Tips, task: TaskCurves, curves: Curves, kept: int | None) -> None:
+def _draw_scores(figure: Figure, tips: Tips, task: TaskCurves, curves: Curves, kept: Kept | None) -> None:
+    axes = figure.add_subplot()
     mark_epochs(axes, curves.epochs)
-    series = task.scores
+    share, title = all_metrics()[task.metric].share, metric_title(task.metric)
+    series = Series(task.scores.steps, tuple((100 if share else 1) * value for value in task.scores.values))
     axes.plot(series.steps, series.values, "o-", color=VALIDATION, label="validation")
-    add_points(axes, tips, list(zip(series.steps, series.values, strict=True)), point_texts(series, metric_title(task.metric)))
-    _finish(axes, kept, metric_title(task.metric))
+    digits = 1 if share else 3
+    texts = [f"step {step:,}: {title} {value:.{digits}f}" for step, value in zip(series.steps, series.values, strict=True)]
+    tips.points(axes, list(zip(series.steps, series.values, strict=True)), texts)
+    _finish(axes, task, kept, f"{title}, %" if share else title)
 
 
-def _finish(axes: Axes, kept: int | None, label: str) -> None:
+def _finish(axes: Axes, task: TaskCurves, kept: Kept | None, label: str) -> None:
+    last = max([1, *task.train.steps[-1:], *task.validation.steps[-1:], *task.scores.steps[-1:]])
+    axes.set_xlim(-0.03 * last, 1.03 * last)  # the same for loss and score
     if kept is not None:
-        axes.axvline(kept, color=INK, linewidth=1, linestyle=":", label="kept")
+        axes.axvline(kept.step, color=INK, linewidth=1.2, linestyle=":", label=kept.words)
     axes.set(xlabel="step", ylabel=label)
-    axes.legend(loc="best")
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.locator_params(axis="x", integer=True, nbins=6)
+    axes.legend(loc="best", fontsize="small")
 
 
-def point_texts(series: Series, name: str) -> list[str]:
-    return [f"step {step:,}: {name} {number(value)}" for step, value in zip(series.steps, series.values, strict=True)]
-
-
-def add_points(axes: Axes, tips: Tips, points: list[tuple[float, float]], texts: list[str]) -> None:
-    """Invisible points that show a text where the pointer is."""
-    horizontal, vertical = zip(*points, strict=True) if points else ((), ())
-    (line,) = axes.plot(horizontal, vertical, "o", markersize=9, alpha=0, clip_on=False)
-    line.set_gid(tips.add(texts))
-
-
-def drawn(draw: Draw, size: tuple[float, float] = LOSS_SIZE) -> str:
-    """The SVG element of a figure, as wide as its place in the page."""
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    tips = Tips()
-    with rc_context(STYLE):
-        figure = Figure(figsize=size, layout="constrained")
-        draw(figure, tips)
-        file = io.StringIO()
-        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    return _for_page(file.getvalue(), tips)
-
-
-def _for_page(svg: str, tips: Tips) -> str:
-    ElementTree.register_namespace("", SVG[1:-1])
-    ElementTree.register_namespace("xlink", "http://www.w3.org/1999/xlink")
-    root = ElementTree.fromstring(svg)
-    for group in root.iter(f"{SVG}g"):
-        texts = tips.texts.get(group.get("id", ""), [])
-        for use, text in zip(group.iter(f"{SVG}use"), texts, strict=False):
-            ElementTree.SubElement(use, f"{SVG}title").text = text
-    for name in ("width", "height"):
-        root.attrib.pop(name, None)
-    root.set("role", "img")
-    for parent in list(root.iter()):
-        for child in [child for child in parent if child.tag in (f"{SVG}style", f"{SVG}metadata")]:
-            parent.remove(child)  # a style would apply to the whole page
-    return FONTS.sub("font-family: inherit", ElementTree.tostring(root, encoding="unicode").replace(INK, "currentColor"))
+def _tips(axes: Axes, tips: Tips, series: Series, name: str) -> None:
+    points = list(zip(series.steps, series.values, strict=True))
+    tips.points(axes, points, [f"step {step:,}: {name} {number(value)}" for step, value in points])

@@ -3,56 +3,88 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
-from mtlkit.errors import shorten
 from mtlkit.evaluation.figures import ENDING
 from mtlkit.evaluation.metric_names import all_metrics
 from mtlkit.report.evaluation.figures import COLUMNS
-from mtlkit.report.info import data_rows, run_pairs, versions_rows
-from mtlkit.report.info_model import stored_reports
+from mtlkit.report.info_model import MEANINGS, VALIDATION, stored_reports
 from mtlkit.report.log_reader import Curves
-from mtlkit.report.page.charts import task_charts
+from mtlkit.report.page.blocks import Block, Section, columns
+from mtlkit.report.page.chart import Chart
+from mtlkit.report.page.charts import Kept, task_charts
+from mtlkit.report.page.effects import forgetting_section, of_report, sharing_section
+from mtlkit.report.page.gradients import gradient_section
+from mtlkit.report.page.matrix import Matrix
+from mtlkit.report.page.record_sections import (
+    FINDINGS,
+    data_section,
+    freezing_not_recorded,
+    freezing_section,
+    lineage_section,
+    versions_section,
+)
+from mtlkit.report.page.summary import summary_of
 from mtlkit.report.run_facts import RunFacts
 from mtlkit.report.tables import figure, metric_title, number
 from mtlkit.report.text import printable
+from mtlkit.runs.record import RunRecord, marked_tasks
+from mtlkit.training.diagnostics.gradient_stats import TrackedStep
 
 LEAST_POINTS = 3  # fewer make no curve, as of heads that were solved
-LONGEST_TEXT = 400  # characters of a text behind a cell
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A cell of a confusion matrix: its share of the row, and some of the texts behind it."""
-
-    count: int
-    share: float
-    texts: tuple[str, ...]
+REPORTS = ("forgetting", "sharing", "freezing", FINDINGS)  # that have sections of their own
 
 
 @dataclass(frozen=True)
 class TaskSection:
-    """A task. `figures` are titles, values and 95 % intervals; `classes` a row of figures per class; `mistakes` the texts that
-    the head got most wrong, with label, prediction and probability."""
+    """A task. `figures` are titles, values and 95 % intervals on `rows` rows of `split`; `mistakes` the texts that the head got
+    most wrong, with label, prediction and probability; `notes` what is to be known about the figures."""
 
     name: str
-    charts: tuple[str, ...] = ()
+    charts: tuple[Chart, ...] = ()
     figures: tuple[tuple[str, str, str], ...] = ()
     split: str = ""
     rows: int = 0
-    labels: tuple[str, ...] = ()
-    matrix: tuple[tuple[Cell, ...], ...] = ()
-    classes: tuple[tuple[str, ...], ...] = ()
-    reliability: str = ""
+    validation: tuple[tuple[str, str], ...] = ()
+    matrix: Matrix | None = None
+    matrix_chart: Chart | None = None
+    classes: Block | None = None
+    reliability: Chart | None = None
     reliability_line: str = ""
     mistakes: tuple[tuple[str, str, str, str], ...] = ()
+    wrong: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
-    def texts(self) -> dict[str, tuple[str, ...]]:
-        """The texts behind the cells of the matrix, by row and column."""
-        rows = [(f"{true},{other}", cell) for true, row in enumerate(self.matrix) for other, cell in enumerate(row)]
-        return {place: cell.texts for place, cell in rows if cell.texts}
+    def headline(self) -> tuple[str, str, str] | None:
+        """Title, value and interval of the main metric, on rows that were evaluated or else on validation rows."""
+        if self.figures:
+            return self.figures[0]
+        scores = [(*score, "") for score in self.validation if score[0] != "loss"]
+        return scores[0] if scores else None
+
+    @property
+    def headline_split(self) -> str:
+        """The rows that the main metric is measured on."""
+        return self.split or VALIDATION
+
+    @property
+    def figure_block(self) -> Block:
+        """All metrics with their intervals."""
+        titles = columns("metric", "value", "95 %", numbers=["value"])
+        rows = tuple((title, value, interval or "-") for title, value, interval in self.figures)
+        return Block(f"{self.rows:,} {self.split} rows", titles, rows)
+
+    @property
+    def validation_block(self) -> Block:
+        """The validation scores in the record."""
+        return Block("of the kept weights", columns("metric", "value", numbers=["value"]), self.validation)
+
+    @property
+    def pictures(self) -> list[Chart]:
+        """All charts, as pictures."""
+        return [*self.charts, *filter(None, (self.matrix_chart, self.reliability))]
 
 
 @dataclass(frozen=True)
@@ -62,46 +94,84 @@ class Page:
     title: str
     facts: dict[str, str]
     tasks: tuple[TaskSection, ...]
-    reports: dict[str, tuple[str, ...]]
-    data: tuple[tuple[str, str, str, str], ...]
-    lineage: tuple[tuple[str, str, str], ...]
-    versions: tuple[tuple[str, str, str], ...]
+    sections: tuple[Section, ...]
     command: str
     problems: tuple[str, ...] = ()
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+
+    @property
+    def pictures(self) -> list[Chart]:
+        """All charts, as pictures."""
+        return [
+            *(chart for task in self.tasks for chart in task.pictures),
+            *(chart for section in self.sections for chart in section.charts),
+        ]
 
 
-def make_page(facts: RunFacts, curves: Curves | None, evaluated: Mapping[str, TaskSection], notes: Sequence[str]) -> Page:
-    """The page of a run: its curves, and what an evaluation found, by task."""
+@dataclass(frozen=True)
+class Logged:
+    """What a log holds: curves, gradients by step, and the last record of a step."""
+
+    curves: Curves
+    tracked: Mapping[int, TrackedStep]
+    last: Mapping[str, Any]
+
+
+def make_page(facts: RunFacts, logged: Logged | None, evaluated: Mapping[str, TaskSection], notes: Sequence[str]) -> Page:
+    """The page of a run: what its record and its log hold, and what an evaluation found, by task."""
     record = facts.record
-    metrics: Mapping[str, Any] = record.metrics if record else {}
-    sections = dict(evaluated)
-    for task in curves.tasks if curves else ():
-        assert curves is not None
-        if len(task.train) + len(task.validation) < LEAST_POINTS:
-            sections.setdefault(task.task, TaskSection(task.task))
-            continue
-        kept = metrics.get("best_step")
-        charts = tuple(task_charts(task, curves, kept if isinstance(kept, int) and kept else None))
-        old = sections.get(task.task, TaskSection(task.task))
-        sections[task.task] = TaskSection(**{**vars(old), "charts": charts})
     return Page(
         title=printable(facts.path.resolve().name),
-        facts={**run_pairs(facts), **_best(metrics)},
-        tasks=tuple(sections.values()),
-        reports={title: tuple(map(str, sentences)) for title, sentences in stored_reports(metrics)},
-        data=tuple(data_rows(record.data)) if record else (),
-        lineage=tuple(("  " * (one.depth - 1) + one.path, one.stage or "-", one.condition) for one in facts.lineage),
-        versions=tuple(versions_rows(record.versions, facts.installed)) if record else (),
+        facts=summary_of(facts, logged.last if logged else {}),
+        tasks=tuple(task_sections(record, logged, evaluated)),
+        sections=tuple(section for section in _sections(facts, logged) if section is not None),
         command=record.command if record else "",
         problems=facts.problems,
         notes=tuple(notes),
     )
 
 
-def _best(metrics: Mapping[str, Any]) -> dict[str, str]:
-    epoch, step = metrics.get("best_epoch"), metrics.get("best_step")
-    return {"best epoch": f"{epoch:,} (step {step:,})"} if isinstance(epoch, int) and isinstance(step, int) else {}
+def task_sections(record: RunRecord | None, logged: Logged | None, evaluated: Mapping[str, TaskSection]) -> Iterator[TaskSection]:
+    """A section per task that was evaluated, or has curves or validation scores."""
+    curves = {task.task: task for task in logged.curves.tasks} if logged else {}
+    scores = record.metrics.get(VALIDATION) if record else None
+    validation = {name: row for name, row in scores.items() if isinstance(row, dict)} if isinstance(scores, dict) else {}
+    kept = kept_step(record.metrics) if record else None
+    for name in dict.fromkeys([*evaluated, *curves, *validation]):
+        section, task = evaluated.get(name, TaskSection(printable(name))), curves.get(name)
+        own = dict(_validation(validation.get(name, {})))
+        if logged and task and len(task.train) + len(task.validation) >= LEAST_POINTS:
+            section = replace(section, charts=tuple(task_charts(task, logged.curves, kept)))
+        notes = [text for mark, text in MEANINGS.items() if record and name in marked_tasks(record.metrics, mark)]
+        said = tuple(f"Validation scores: {text}." for text in notes)
+        yield replace(section, validation=tuple(own.items()), notes=(*section.notes, *said))
+
+
+def _validation(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name in ("loss", *all_metrics()):
+        if isinstance(value := row.get(name), (int, float)) and not isinstance(value, bool):
+            yield metric_title(name), number(value) if name == "loss" else figure(value, name)
+
+
+def _sections(facts: RunFacts, logged: Logged | None) -> Iterator[Section | None]:
+    record = facts.record
+    metrics: Mapping[str, Any] = record.metrics if record else {}
+    yield of_report(metrics, "forgetting", "Effect on existing tasks", forgetting_section)
+    yield of_report(metrics, "sharing", "Multi-task vs. single-task", sharing_section)
+    yield gradient_section(logged.tracked) if logged else None
+    frozen = of_report(metrics, "freezing", "Frozen parts", freezing_section)
+    yield frozen or (freezing_not_recorded(record) if record else None)
+    for title, lines in stored_reports({name: report for name, report in metrics.items() if name not in REPORTS}):
+        yield Section(title, tuple(printable(str(line)) for line in lines))
+    yield data_section(record) if record else None
+    yield lineage_section(facts.lineage)
+    yield versions_section(facts)
+
+
+def kept_step(metrics: Mapping[str, Any]) -> Kept | None:
+    """The step whose weights were kept; None if there was none, as of heads that were solved."""
+    step, epoch = metrics.get("best_step"), metrics.get("best_epoch")
+    return Kept(step, epoch if isinstance(epoch, int) else None) if isinstance(step, int) and step else None
 
 
 def figures_of(metrics: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
@@ -113,12 +183,17 @@ def figures_of(metrics: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
             yield metric_title(name), figure(value, name), ends
 
 
-def class_rows(metrics: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
-    """Class, precision, recall, F1 and support of each class."""
-    for label, row in metrics.get("per_class", {}).items():
-        yield (printable(label), *(number(row[name]) for name in COLUMNS), f"{row['support']:,}")
-
-
-def cut(text: str) -> str:
-    """A text as the page shows it."""
-    return shorten(printable(text), LONGEST_TEXT)
+def class_block(metrics: Mapping[str, Any]) -> Block | None:
+    """Precision, recall and F1 of each class in percent, with the interval of F1 if there is one, and support."""
+    classes = metrics.get("per_class", {})
+    if not classes:
+        return None
+    ends = f"f1{ENDING}"
+    has_intervals = any(row.get(ends) for row in classes.values())
+    rows = []
+    for label, row in classes.items():
+        shares = [number(None if row[name] is None else 100 * row[name], 1) for name in COLUMNS]
+        interval = [" to ".join(number(100 * end, 1) for end in row[ends]) if row.get(ends) else "-"] if has_intervals else []
+        rows.append((printable(label), *shares, *interval, f"{row['support']:,}"))
+    numbers = (*COLUMNS.values(), *(["F1, 95 %"] if has_intervals else []), "rows")
+    return Block("Classes, in percent", columns("class", *numbers, numbers=numbers), tuple(rows), sortable=True)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from importlib.resources import files
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from mtlkit.report.page.content import Page
 
+BREAK = "\N{ZERO WIDTH SPACE}"
 FORMATS = {".html": "page.html.j2", ".md": "page.md.j2"}
 
 
@@ -19,18 +21,25 @@ def rendered(page: Page, suffix: str) -> str:
     environment = Environment(
         loader=FunctionLoader(_source), autoescape=escape, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["cell"] = markdown_cell
+    environment.filters |= {"cell": markdown_cell, "code": markdown_code}
+    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
     script, style = _source("page.js"), _source("page.css")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.get_template(FORMATS[suffix]).render(page=page, script=script, style=style, script_digest=digest)
 
 
 def markdown_cell(text: object) -> str:
-    """A value in a cell of a Markdown table, as plain text."""
+    """A value in a cell of a Markdown table, as plain text: no markup, no links, and nobody is mentioned."""
     plain = " ".join(str(text).split())
-    for sign in "\\`*_{}[]<>#|~":
+    for sign in "\\`*_{}[]<>#|~&$":
         plain = plain.replace(sign, f"\\{sign}")
-    return plain
+    return plain.replace("://", "\\://").replace("www.", "www\\.").replace("@", f"@{BREAK}")
+
+
+def markdown_code(text: str) -> str:
+    """A block of code, whatever is in it."""
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{fence}sh\n{text}\n{fence}"
 
 
 def _source(name: str) -> str:

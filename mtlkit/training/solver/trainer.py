@@ -161,7 +161,7 @@ class HeadSolver:
     def _finish(self, start_model: StartModel | None) -> Iterator[Event]:
         self.model.eval()
         self.evaluator.moved()
-        yield Parts(self.proof.parts(self.frozen_params, final=True))
+        yield Parts(self.proof.parts(self.frozen_params, final=True), final=True)
         yield from self.scopes.values()
         yield from self.judged
         if self.router.wanted:
