@@ -17,6 +17,7 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16"]
 Split = Literal["test", "validation", "none"]
 OnBadRow = Literal["error", "skip"]
+OptimizerName = Literal["adamw", "muon"]
 OnSpike = Literal["ignore", "skip", "stop"]
 Size = Literal["xs", "s", "m", "l"]
 ENCODINGS = ("utf-8", "latin-1", "utf-16", "cp1252")  # that completion offers
@@ -118,6 +119,13 @@ class TrainingOptions(MachineOptions):
         metavar="NAME[,NAME...]",
         parse=parse_track,
         methods=TRACKERS,
+    )
+    optimizer: OptimizerName = option(
+        "adamw",
+        "muon: orthogonalize the updates of the matrices of blocks (Jordan et al. 2024), and use AdamW for the rest.",
+        panel=TRAINING,
+        rank=1,
+        advanced=True,
     )
     on_spike: OnSpike = option(
         "ignore",

@@ -1,4 +1,4 @@
-"""AdamW with weight decay on matrices only, and the learning rate as a function of the step."""
+"""AdamW with weight decay on matrices only, Muon beside it, and the learning rate as a function of the step."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
 
+from mtlkit.training.muon import Muon, is_block_matrix
 from mtlkit.training.state_dict import StateDict
 
 
@@ -101,7 +102,7 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float, step: int) -> None:
         group["lr"] = rate * group["multiple"] * rising
 
 
-def optimizer_state(optimizer: AdamW, weights: Weights) -> StateDict:
+def optimizer_state(optimizer: torch.optim.Optimizer, weights: Weights) -> StateDict:
     """The state for `load_optimizer`: the names of the weights in each group, and their moments."""
     names = {id(weight): name for name, weight in weights.items()}
     groups = [
@@ -113,9 +114,10 @@ def optimizer_state(optimizer: AdamW, weights: Weights) -> StateDict:
 
 
 GROUP = ("weight_decay", "multiple", "since")  # the settings of a group that are saved
+PARTS = ("groups", "muon")  # where the groups of AdamW are saved, and those of Muon
 
 
-def load_optimizer(optimizer: AdamW, weights: Weights, state: StateDict) -> None:
+def load_optimizer(optimizer: torch.optim.Optimizer, weights: Weights, state: StateDict) -> None:
     """Restores a new optimizer to the saved state of one with the same weights."""
     optimizer.param_groups.clear()
     for group in state.plain["groups"]:
@@ -130,7 +132,8 @@ def load_optimizer(optimizer: AdamW, weights: Weights, state: StateDict) -> None
 
 
 class ScheduledOptimizer:
-    """AdamW with a learning rate schedule and gradient clipping. Adds weights when they start training.
+    """An optimizer with a learning rate schedule and gradient clipping: AdamW, or with `muon` AdamW for all but the matrices of
+    blocks. Adds weights when they start training.
 
     `lr_scales` are learning rates by weight name, relative to the schedule's (1 if missing). `clip` is the maximum gradient
     norm; 0 turns clipping off.
@@ -144,30 +147,42 @@ class ScheduledOptimizer:
         weight_decay: float,
         clip: float,
         lr_scales: Mapping[str, float] | None = None,
+        muon: bool = False,
     ) -> None:
         self.weights, self.schedule, self.weight_decay = weights, schedule, weight_decay
         self.clip, self.lr_scales = clip if clip > 0 else math.inf, lr_scales or {}
-        self.adamw = make_optimizer(weights, weight_decay, lr_scales)
+        matrices = {name: weight for name, weight in weights.items() if muon and is_block_matrix(name, weight)}
+        others = {name: weight for name, weight in weights.items() if name not in matrices}
+        self.parts: list[tuple[Weights, torch.optim.Optimizer]] = [(others, make_optimizer(others, weight_decay, lr_scales))]
+        if matrices:
+            self.parts.append((matrices, Muon(make_groups(matrices, weight_decay, lr_scales))))
         self.rate = 0.0
 
     def begin(self, step: int) -> None:
         """Sets the learning rate of a step and adds weights that start training with it."""
         self.rate = self.schedule.at(step)
-        add_thawed(self.adamw, self.weights, self.weight_decay, self.lr_scales, step)
-        set_rate(self.adamw, self.rate, step)
+        for weights, optimizer in self.parts:
+            add_thawed(optimizer, weights, self.weight_decay, self.lr_scales, step)
+            set_rate(optimizer, self.rate, step)
 
     def clip_gradients(self) -> Tensor:
         """Clips the gradient and returns its norm before clipping."""
         return nn.utils.clip_grad_norm_(self.weights.values(), self.clip)
 
     def step(self) -> None:
-        self.adamw.step()
+        for _, optimizer in self.parts:
+            optimizer.step()
 
     def zero_grad(self) -> None:
-        self.adamw.zero_grad(set_to_none=True)
+        for _, optimizer in self.parts:
+            optimizer.zero_grad(set_to_none=True)
 
     def state_dict(self) -> StateDict:
-        return optimizer_state(self.adamw, self.weights)
+        states = [optimizer_state(optimizer, weights) for weights, optimizer in self.parts]
+        tensors = {name: value for state in states for name, value in state.tensors.items()}
+        return StateDict(tensors, dict(zip(PARTS, (state.plain["groups"] for state in states), strict=False)))
 
     def load_state_dict(self, state: StateDict) -> None:
-        load_optimizer(self.adamw, self.weights, state)
+        for key, (weights, optimizer) in zip(PARTS, self.parts, strict=False):
+            tensors = {name: value for name, value in state.tensors.items() if name.rpartition("/")[0] in weights}
+            load_optimizer(optimizer, weights, StateDict(tensors, {"groups": state.plain[key]}))

@@ -62,7 +62,9 @@ def weights_of(training: Pretraining) -> dict[str, Tensor]:
     return {name: weight.detach() for name, weight in training.updater.weights.items()}
 
 
-@pytest.mark.parametrize("more", [{}, {"tokens": 6 * 8 * LENGTH}, {"on_spike": "skip"}, {"objective": "mlm"}])
+@pytest.mark.parametrize(
+    "more", [{}, {"tokens": 6 * 8 * LENGTH}, {"on_spike": "skip"}, {"objective": "mlm"}, {"optimizer": "muon"}]
+)
 def test_training_resumes_from_every_step(more: dict[str, Any], train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loss_spikes, "LEAST", 3)
     monkeypatch.setattr(loss_spikes, "DEVIATIONS", 0.1)

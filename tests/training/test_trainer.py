@@ -126,8 +126,9 @@ def test_frozen_and_thawing_parts_resume(frozen: tuple[str, ...], cut: Cut) -> N
     cut(*frozen)
 
 
-def test_gradual_unfreezing_with_slower_blocks(cut: Cut) -> None:
-    cut(schedule="joint", unfreeze="top-down", steps=2, epochs=3, layer_lr_decay=2.0, head_rate=5.0)
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_gradual_unfreezing_with_slower_blocks(optimizer: str, cut: Cut) -> None:
+    cut(schedule="joint", unfreeze="top-down", steps=2, epochs=3, layer_lr_decay=2.0, head_rate=5.0, optimizer=optimizer)
 
 
 def test_cached_prefix_resumes(cut: Cut) -> None:

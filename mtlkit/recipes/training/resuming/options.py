@@ -8,8 +8,10 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from mtlkit.config.commands.train_mtl import FEW_SHOT_RATE
 from mtlkit.config.common import TrainingOptions
 from mtlkit.config.registries.balancing import full_name
+from mtlkit.config.task_training import LEARNING_RATE
 from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.recipes.inputs.command_line import plain
 from mtlkit.runs.checkpoints import CheckpointManager
@@ -79,7 +81,12 @@ class SavedOptions:
 def upgraded(options: Mapping[str, Any]) -> Mapping[str, Any]:
     """Recorded options with the values of those that did not exist then, where they differ from today's defaults."""
     had_no_limit = options.get("objective") == "similarity" and "batch_size" not in options
-    return {**options, "batch_size": 0} if had_no_limit else options
+    had_own_rate = options.get("few_shot") and options.get("learning_rate") == LEARNING_RATE and "optimizer" not in options
+    return {
+        **options,
+        **({"batch_size": 0} if had_no_limit else {}),
+        **({"learning_rate": FEW_SHOT_RATE} if had_own_rate else {}),
+    }
 
 
 def spelled(name: str, value: Any) -> Any:
