@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from mtlkit.config.architecture import MOST_LAYERS, SIZES
 from mtlkit.config.checked import LARGEST, CheckedOptions
+from mtlkit.config.hub_ids import LANGUAGES, LICENSES, parse_language, parse_license
 from mtlkit.config.option import COMMON, option
 from mtlkit.config.registries.trackers import TRACKERS, parse_track
 from mtlkit.config.save_every import SAVE_EVERY, parse_save_every
@@ -25,6 +26,7 @@ ENCODINGS = ("utf-8", "latin-1", "utf-16", "cp1252")  # that completion offers
 # panels of --help
 OBJECTIVE, TRAINING, DATA, MODEL = "Objective", "Training", "Data", "Model"
 OUTPUT, RUN, MACHINE = "Output", "Run", "Machine"
+CARD = "Model card"
 
 
 def run_argument(help: str) -> Any:
@@ -40,6 +42,36 @@ def runs_folder() -> Any:
 def split_of_report(help: str) -> Any:
     """The rows that heads of runs are evaluated on, if any."""
     return option("test", help, panel=COMMON, rank=2)
+
+
+def license_option(panel: str, *, default_text: str | None = None, advanced: bool = False) -> Any:
+    """The license of a model, for its card."""
+    return option(
+        None,
+        "License of the model for its card, as an id of the Hugging Face hub, such as apache-2.0.",
+        panel=panel,
+        metavar="ID",
+        parse=parse_license,
+        default_text=default_text,
+        advanced=advanced,
+        complete=LICENSES,
+        rank=4,
+    )
+
+
+def language_option(panel: str, *, default_text: str | None = None, advanced: bool = False) -> Any:
+    """The languages of a model's texts, for its card."""
+    return option(
+        [],
+        "Language of the texts for the card, as a code such as en. Repeatable.",
+        panel=panel,
+        metavar="CODE",
+        parse=parse_language,
+        default_text=default_text,
+        advanced=advanced,
+        complete=tuple(LANGUAGES),
+        rank=4,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +174,8 @@ class TrainingOptions(MachineOptions):
         default_text="1 per process",
         advanced=True,
     )
+    license: str | None = license_option(RUN, advanced=True)
+    language: list[str] = language_option(RUN, advanced=True)
     encoding: str = option("utf-8", "Encoding of text files.", metavar="NAME", panel=DATA, complete=ENCODINGS, rank=1)
     on_bad_row: OnBadRow = option(
         "error", "Malformed rows: stop at the first, or skip and count them.", panel=DATA, rank=1, advanced=True

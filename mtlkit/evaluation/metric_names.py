@@ -10,7 +10,8 @@ from mtlkit.config.registries.task_kinds import KINDS
 @dataclass(frozen=True)
 class Metric:
     """A metric by its `name` in JSON. `unit` is the unit of a change times 100; `share` tells whether the metric is shown times
-    100, as proportions are; `in_epochs` whether tables of epochs have a column for it.
+    100, as proportions are; `in_epochs` whether tables of epochs have a column for it. `hub` is its id in `evaluate`, where that
+    differs from the name.
     """
 
     name: str
@@ -18,24 +19,30 @@ class Metric:
     unit: str = "points"
     share: bool = True
     in_epochs: bool = False
+    hub: str = ""
+
+    @property
+    def hub_id(self) -> str:
+        """What model cards of the Hugging Face hub call it."""
+        return self.hub or self.name
 
 
 ACCURACY = Metric("accuracy", "accuracy", in_epochs=True)
 BALANCED_ACCURACY = Metric("balanced_accuracy", "balanced accuracy", "points of balanced accuracy")
-MACRO_F1 = Metric("macro_f1", "macro-F1", "points of macro-F1", in_epochs=True)
-MICRO_F1 = Metric("micro_f1", "micro-F1", "points of micro-F1")
-SPEARMAN = Metric("spearman", "Spearman", "points of Spearman correlation x 100", share=False, in_epochs=True)
-PEARSON = Metric("pearson", "Pearson", "points of Pearson correlation x 100", share=False, in_epochs=True)
+MACRO_F1 = Metric("macro_f1", "macro-F1", "points of macro-F1", in_epochs=True, hub="f1")
+MICRO_F1 = Metric("micro_f1", "micro-F1", "points of micro-F1", hub="f1")
+SPEARMAN = Metric("spearman", "Spearman", "points of Spearman correlation x 100", share=False, in_epochs=True, hub="spearmanr")
+PEARSON = Metric("pearson", "Pearson", "points of Pearson correlation x 100", share=False, in_epochs=True, hub="pearsonr")
 MSE = Metric("mse", "MSE", "", share=False)
 QUADRATIC_KAPPA = Metric("quadratic_kappa", "quadratic kappa", "points of kappa x 100", share=False, in_epochs=True)
 MAE = Metric("mae", "MAE", "", share=False, in_epochs=True)
-SPAN_F1 = Metric("span_f1", "span F1", "points of span F1", in_epochs=True)
-SPAN_PRECISION = Metric("span_precision", "span precision", "points of span precision")
-SPAN_RECALL = Metric("span_recall", "span recall", "points of span recall")
-MACRO_SPAN_F1 = Metric("macro_span_f1", "macro span F1", "points of macro span F1")
+SPAN_F1 = Metric("span_f1", "span F1", "points of span F1", in_epochs=True, hub="f1")
+SPAN_PRECISION = Metric("span_precision", "span precision", "points of span precision", hub="precision")
+SPAN_RECALL = Metric("span_recall", "span recall", "points of span recall", hub="recall")
+MACRO_SPAN_F1 = Metric("macro_span_f1", "macro span F1", "points of macro span F1", hub="f1")
 SPAN_METRICS = (SPAN_F1, SPAN_PRECISION, SPAN_RECALL, MACRO_SPAN_F1)
 AVERAGE_PRECISION = Metric("average_precision", "average precision", "points of average precision")
-AUROC = Metric("auroc", "AUROC", "points of AUROC")
+AUROC = Metric("auroc", "AUROC", "points of AUROC", hub="roc_auc")
 NDCG = Metric("ndcg@10", "nDCG@10", "points of nDCG@10")
 GRADED_NDCG = Metric("graded_ndcg@10", "graded nDCG@10", "points of graded nDCG@10")
 MRR = Metric("mrr@10", "MRR@10", "points of MRR@10")

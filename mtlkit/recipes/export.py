@@ -5,39 +5,39 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from mtlkit.config.commands.run_commands import ExportOptions
 from mtlkit.config.registries.adapters import SHARED
-from mtlkit.config.small_files import read_text
 from mtlkit.errors import UsageError, listed, suggest
 from mtlkit.inference.find_model import ModelRef, find_model
 from mtlkit.inference.load_weights import LoadedWeights, load_weights, read_description
 from mtlkit.inference.scope.file import read_scopes, write_scopes
 from mtlkit.model.description import ModelDescription, is_adapter, is_foreign
+from mtlkit.recipes.exporting.card import CardText, card_text, export_card, test_figures
 from mtlkit.recipes.exporting.fold import fold_temperatures
 from mtlkit.recipes.exporting.formats.base import ExportFormat, format_of
 from mtlkit.recipes.exporting.verify import check_texts, largest_difference
 from mtlkit.recipes.exporting.verify_library import difference_from_source
+from mtlkit.recipes.inputs.card_facts import with_terms
 from mtlkit.recipes.inputs.command_line import command_line, plain
 from mtlkit.recipes.inputs.input_files import inputs_of
 from mtlkit.recipes.inputs.model_record import model_record
-from mtlkit.report.card import model_card
+from mtlkit.report.cards.figures import TEST
 from mtlkit.runs import atomic as disk
 from mtlkit.runs.lock import locked
 from mtlkit.runs.outputs import check_output_folder
 from mtlkit.runs.record import CARD, TOKENIZER, RunRecord
 from mtlkit.runs.staging import finish, remove_staged, staged
 
-LEFT_OUT = "\nThe {} of the run is not part of this export: the format has no place for it.\n"
-
 
 @dataclass(frozen=True)
 class ExportJob:
-    """The model to export, the folder to write, and text for the top of its model card."""
+    """The model to export, the folder to write, and what the user adds to its model card."""
 
     model: ModelRef
     out: Path
-    card: str
+    card: CardText
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def choose_export(options: ExportOptions) -> ExportJob:
         raise UsageError(
             f"{model_ref} is not one of your runs, so nothing is written into it; name a folder for the export as DIR"
         )
-    card = card_text(options)
+    card = card_text(options.card)
     out = options.out or model_ref.path / default_name(options)
     choice = ExportJob(model_ref, out, card)
     check_export(options, choice)
@@ -133,17 +133,23 @@ def export(options: ExportOptions, choice: ExportJob | None = None) -> Exported:
         model.router = None
     checks_source = weights.record is None and not is_adapter(model_ref.path) and find_spec("sentence_transformers") is not None
     from_source = difference_from_source(model_ref.path, weights) if checks_source else None
+    tested = test_figures(options, model_ref) if options.test else {}
     with locked(out, command_line("export", options), option="DIR"), disk.saving(out):
         check_export(options, choice)  # again, under the lock: another export may have finished in the meantime
         remove_staged(out)
         with staged(out) as folder:
-            difference = _write(folder, options, choice, weights, left_out)
+            difference = _write(folder, options, choice, weights, left_out, tested)
     dim = weights.checkpoint.vectors.truncate_dim or model.vector_dim
     return Exported(out, min(dim, model.vector_dim), tuple(model.tasks), difference, left_out, from_source, weights.note)
 
 
 def _write(
-    folder: Path, options: ExportOptions, choice: ExportJob, weights: LoadedWeights, left_out: tuple[str, ...]
+    folder: Path,
+    options: ExportOptions,
+    choice: ExportJob,
+    weights: LoadedWeights,
+    left_out: tuple[str, ...],
+    tested: dict[str, dict[str, Any]],
 ) -> float | None:
     """Writes an export into a staged folder and moves it into place. Returns its largest difference from the model, None if it
     was not checked."""
@@ -159,34 +165,24 @@ def _write(
         texts = check_texts(weights.encoder, cut=exporter.cuts(weights))
         outputs = exporter.outputs(folder, written, texts)
         difference = largest_difference(exporter.expected(weights, texts), outputs, exporter.tolerance)
-    record = _record(options, choice.model, weights)
-    use = choice.card + exporter.use(weights) + "".join(LEFT_OUT.format(part) for part in left_out)
-    tasks, front = tuple(model.tasks.values()), exporter.front_matter()
-    card = model_card(record, model.backbone.architecture, tasks, use, front, "exported", model.adapter_specs)
-    disk.write(folder / CARD, card.encode())
+    record = _record(options, choice.model, weights, tested)
+    card = export_card(options, record, weights, choice.card, choice.out, left_out, difference)
+    disk.write(folder / CARD, card.encode(errors="backslashreplace"))
     finish(folder, choice.out, record, exporter.record)
     return difference
 
 
-def card_text(options: ExportOptions) -> str:
-    """The text of `--card`. Raises UsageError if it cannot be read."""
-    if options.card is None:
-        return ""
-    try:
-        return read_text(options.card).strip() + "\n\n"
-    except (OSError, UnicodeError) as error:
-        raise UsageError(f"--card {options.card} cannot be read ({error}); give a file of Markdown in UTF-8") from None
-
-
-def _record(options: ExportOptions, model_ref: ModelRef, weights: LoadedWeights) -> RunRecord:
+def _record(options: ExportOptions, model_ref: ModelRef, weights: LoadedWeights, tested: dict[str, dict[str, Any]]) -> RunRecord:
     """The record of the model, with the command of this export and the model as its parent."""
     source = weights.record
-    return RunRecord(
+    metrics = source.metrics if source else {}
+    record = RunRecord(
         weights.checkpoint.stage,
         command_line("export", options),
         plain(options),
         source.seed if source else 0,
         source.data if source else {},
-        source.metrics if source else {},
+        {**metrics, TEST: {**metrics.get(TEST, {}), **tested}} if tested else metrics,
         model_record(model_ref),
     )
+    return with_terms(record, source)

@@ -20,15 +20,15 @@ from mtlkit.model.heads.base import Head
 from mtlkit.model.heads.router import Router
 from mtlkit.model.layers.low_rank import Adapter
 from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.recipes.inputs.card_facts import with_terms, write_card
 from mtlkit.recipes.inputs.command_line import command_line, plain
 from mtlkit.recipes.inputs.input_files import inputs_of
 from mtlkit.recipes.inputs.model_record import model_record
-from mtlkit.report.card import model_card
 from mtlkit.runs import atomic as disk
 from mtlkit.runs.lock import locked
 from mtlkit.runs.outputs import check_output_folder
 from mtlkit.runs.overlap import Input
-from mtlkit.runs.record import CARD, TOKENIZER, RunRecord
+from mtlkit.runs.record import TOKENIZER, RunRecord
 from mtlkit.runs.staging import finish, remove_staged, staged
 from mtlkit.training.freezing.apply import digest
 
@@ -200,10 +200,8 @@ def _write(
     metrics = {"validation": scores} if scores else {}
     parent = model_record(model_ref)
     new = RunRecord(record.stage, command_line("heads", options), plain(options), record.seed, data, metrics, parent)
-    card = model_card(
-        new, checkpoint.architecture, tuple(model.tasks.values()), verb="put together", adapters=model.adapter_specs
-    )
-    disk.write(folder / CARD, card.encode())
+    new = with_terms(new, record)
+    write_card(folder, out, new, model, verb="put together")
     finish(folder, out, new)
     return notes
 

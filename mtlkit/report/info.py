@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mtlkit.report.card import TITLES
+from mtlkit.report.cards.facts import TITLES
 from mtlkit.report.info_model import architecture_pairs, metric_tables, pairs, parts_table, shown, tasks_table
 from mtlkit.report.run_facts import FileFacts, ParentFacts, RunFacts
 from mtlkit.report.tables import new_table, titled

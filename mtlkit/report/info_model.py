@@ -12,7 +12,7 @@ from mtlkit.config.architecture import TaskSpec
 from mtlkit.config.pooling import DenseShape
 from mtlkit.errors import shorten
 from mtlkit.model.description import ModelDescription
-from mtlkit.report.card import adapter_title, kind_title
+from mtlkit.report.cards.facts import adapter_title, kind_title
 from mtlkit.report.columns import narrow
 from mtlkit.report.run_facts import PartSize, RunFacts
 from mtlkit.report.tables import metric_title, new_table, titled

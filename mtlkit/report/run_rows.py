@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -54,3 +54,11 @@ def run_names(folders: Sequence[Path]) -> list[str]:
     """The name of each run, or its path where two have the same name."""
     names = [folder.resolve().name for folder in folders]
     return [name if names.count(name) == 1 else str(folder) for name, folder in zip(names, folders, strict=True)]
+
+
+def validation_rows(data: Mapping[str, Any], task: str) -> int | None:
+    """The number of validation rows of a task, from the data in the record of a run."""
+    about = data.get(task)
+    split = about.get("validation") if isinstance(about, dict) else None
+    rows = split.get("rows") if isinstance(split, dict) else None
+    return rows if type(rows) is int else None

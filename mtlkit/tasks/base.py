@@ -65,7 +65,8 @@ class HeadLikelihood(Protocol):
 
 class TaskKind(LabelCodec, TaskMetrics, PredictionKind, HeadLikelihood, ABC):
     """A kind of task. `help` says in a line what a label is. Labels of which nobody says the kind are of the first kind, in the
-    order of `rank`, that recognizes them. `outputs_help` says in model cards what to do with outputs of a head.
+    order of `rank`, that recognizes them. `outputs_help` says in model cards what to do with outputs of a head,
+    `hub_task` what the Hugging Face hub calls such a task.
 
     Encoded labels are an array with a row for each label. `loss_factor` is what the loss has to be multiplied by to be a negative
     log-likelihood with variance 1 (Kendall, Gal & Cipolla 2018): 1 for a cross-entropy, 1/2 for a squared error.
@@ -74,6 +75,7 @@ class TaskKind(LabelCodec, TaskMetrics, PredictionKind, HeadLikelihood, ABC):
     help: ClassVar[str]
     rank: ClassVar[int]
     outputs_help: ClassVar[str]
+    hub_task: ClassVar[str] = "text-classification"
     checks_labels: ClassVar[bool] = False
     ordered: ClassVar[bool] = False
     loss_factor: ClassVar[float] = 1.0

@@ -51,6 +51,7 @@ class Tokens(TaskKind):
     rank: ClassVar[int] = 300
     classes: ClassVar[RowClasses] = "words"
     metrics: ClassVar[tuple[Metric, ...]] = (SPAN_F1, SPAN_PRECISION, SPAN_RECALL, MACRO_SPAN_F1, ACCURACY)
+    hub_task: ClassVar[str] = "token-classification"
     outputs_help: ClassVar[str] = "For tokens, a softmax over the columns gives the probabilities of the tags of a word."
 
     def __init__(self) -> None:

@@ -94,7 +94,7 @@ def test_the_code_in_the_card_applies_the_heads(
     for block in code:
         names: dict[str, Any] = {}
         with silence.silence():
-            exec(block.replace("this/folder", str(done.out)).replace("some sentence", TEXTS[0]), names)
+            exec(block.replace(f'"{done.out.name}"', f'"{done.out}"').replace("some sentence", TEXTS[0]), names)
     model = load(sources[kind])
     wanted = model.engine.outputs(model.encode(TEXTS[:1]), model.tasks)
     assert set(names["outputs"]) == set(done.tasks) == {"kind", "state"}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mtlkit.config.checked import CheckedOptions
-from mtlkit.config.common import OUTPUT, run_argument, runs_folder
+from mtlkit.config.common import CARD, OUTPUT, language_option, license_option, run_argument, runs_folder
 from mtlkit.config.option import COMMON, option
 from mtlkit.config.registries.export_formats import EXPORT_FORMATS
 
@@ -44,7 +44,17 @@ class ExportOptions(CheckedOptions):
         complete="task",
     )
     runs: Path = runs_folder()
-    card: Path | None = option(None, "Markdown file to include in the model card.", metavar="FILE", panel=OUTPUT, complete="file")
+    test: bool = option(False, "Score the heads on the test rows of their data, for the model card.", panel=CARD, rank=1)
+    license: str | None = license_option(CARD, default_text="that of the run")
+    language: list[str] = language_option(CARD, default_text="that of the run")
+    card: Path | None = option(
+        None,
+        "Markdown file to include in the card; its YAML front matter comes before ours.",
+        metavar="FILE",
+        panel=CARD,
+        complete="file",
+        rank=5,
+    )
     overwrite: bool = option(False, "Replace an export of the same format in DIR.", panel=OUTPUT)
 
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
 
 from mtlkit.config.from_json import parse_object
 from mtlkit.errors import MtlkitError, UsageError
 from mtlkit.evaluation.intervals import wilson
 from mtlkit.evaluation.metric_names import ACCURACY
 from mtlkit.model.description import read_checkpoint
-from mtlkit.report.run_rows import RunRow, State, TaskScore
+from mtlkit.report.run_rows import RunRow, State, TaskScore, validation_rows
 from mtlkit.runs.lock import is_locked
 from mtlkit.runs.record import CHECKPOINTS, MARKS, RECORD, RunRecord, log_of, read_record
 from mtlkit.runs.replace_folder import restore_replaced
@@ -68,18 +67,10 @@ def _scores(folder: Path, record: RunRecord) -> Iterator[TaskScore]:
         name = kind_of(spec.kind).main_metric(spec).name
         if not isinstance(figures, dict) or not isinstance(value := figures.get(name), (int, float)):
             continue
-        rows = _rows_of(record.data, spec.name)
+        rows = validation_rows(record.data, spec.name)
         interval = wilson(round(value * rows), rows) if name == ACCURACY.name and rows else None
         mark = next((mark for mark in MARKS if figures.get(mark)), None)
         yield TaskScore(spec.name, name, float(value), rows, interval, mark)
-
-
-def _rows_of(data: Mapping[str, Any], task: str) -> int | None:
-    """The number of validation rows of a task."""
-    about = data.get(task)
-    split = about.get("validation") if isinstance(about, dict) else None
-    rows = split.get("rows") if isinstance(split, dict) else None
-    return rows if type(rows) is int else None
 
 
 def _seconds_of(log: Path) -> float | None:

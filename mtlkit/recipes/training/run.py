@@ -200,7 +200,7 @@ def _save(
     with session.saving(saver), staged(session.out) as folder:
         session.hand_over(folder)
         if options.keep_best_per_task:
-            save_bests(folder, trained, provenance, result.bests)
+            save_bests(folder, session.out, trained, provenance, result.bests)
         trained = replace(trained, scopes={**kept, **result.scopes})
         save_run(folder, session.out, trained, provenance, metrics_of(result, prepared))
     session.end()

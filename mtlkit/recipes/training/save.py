@@ -17,10 +17,10 @@ from mtlkit.inference.scope.file import write_scopes
 from mtlkit.inference.scope.scope import Scope
 from mtlkit.model.checkpoint import save_model
 from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.recipes.inputs.card_facts import write_card
 from mtlkit.recipes.inputs.command_line import command_line, plain
-from mtlkit.report.card import model_card
 from mtlkit.runs import atomic as disk
-from mtlkit.runs.record import CARD, TOKENIZER, RunRecord
+from mtlkit.runs.record import TOKENIZER, RunRecord
 from mtlkit.runs.staging import finish, staged
 from mtlkit.training.events import BestOfTask
 from mtlkit.training.state_dict import copy_into
@@ -53,8 +53,16 @@ class Provenance:
     parent: dict[str, str] | None = None
 
 
-def save_run(folder: Path, out: Path, product: TrainedModel, provenance: Provenance, metrics: dict[str, Any]) -> None:
-    """Writes model, tokenizer, card and record into the staged `folder` and moves it to `out`. Raises OSError."""
+def save_run(
+    folder: Path,
+    out: Path,
+    product: TrainedModel,
+    provenance: Provenance,
+    metrics: dict[str, Any],
+    final: Path | None = None,
+) -> None:
+    """Writes model, tokenizer, card and record into the staged `folder` and moves it to `out`, which is moved to `final` later.
+    Raises OSError."""
     model = product.model
     save_model(model, folder, product.stage, product.encoding, sources=product.sources, vectors=product.vectors)
     write_scopes(folder, product.scopes)
@@ -62,13 +70,14 @@ def save_run(folder: Path, out: Path, product: TrainedModel, provenance: Provena
     options = replace(provenance.options, resume=None, verbose=False, track=[])  # they do not affect the result
     command = command_line(provenance.command, options)
     record = RunRecord(product.stage, command, plain(options), options.seed, provenance.data, metrics, provenance.parent)
-    card = model_card(record, model.backbone.architecture, tuple(model.tasks.values()), adapters=model.adapter_specs)
-    disk.write(folder / CARD, card.encode())
+    write_card(folder, final or out, record, model)
     finish(folder, out, record)
 
 
-def save_bests(folder: Path, product: TrainedModel, provenance: Provenance, best_weights: Sequence[BestOfTask]) -> None:
-    """Writes the weights of each task's best evaluation, as a run in `best/` in the staged folder of a run. The scopes of
+def save_bests(
+    folder: Path, out: Path, product: TrainedModel, provenance: Provenance, best_weights: Sequence[BestOfTask]
+) -> None:
+    """Writes the weights of each task's best evaluation, as a run in `best/` in the staged folder of the run `out`. The scopes of
     `product` are those of heads without data.
     """
     (folder / BEST).mkdir()
@@ -83,7 +92,7 @@ def save_bests(folder: Path, product: TrainedModel, provenance: Provenance, best
         own = replace(product, scopes={**product.scopes, **best.scopes})
         metrics = {"task": best.task, "score": best.score, "best_epoch": best.epoch, "best_step": best.step}
         with staged(folder / BEST / best.task) as staged_folder:
-            save_run(staged_folder, folder / BEST / best.task, own, provenance, metrics)
+            save_run(staged_folder, folder / BEST / best.task, own, provenance, metrics, out / BEST / best.task)
     copy_into(weights, chosen)
     for task, spec in specs.items():
         product.model.head(task).spec = spec

@@ -7,7 +7,7 @@ from typing import Any
 
 from mtlkit.errors import counted
 from mtlkit.model.description import ModelDescription
-from mtlkit.report.card import TITLES, kind_title
+from mtlkit.report.cards.facts import TITLES, kind_title
 from mtlkit.report.info import run_pairs
 from mtlkit.report.run_facts import RunFacts
 from mtlkit.report.text import printable

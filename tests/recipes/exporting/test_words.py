@@ -78,7 +78,7 @@ def test_the_code_in_the_card_labels_words(run: Path, library: Exported) -> None
     assert "outputs = apply_heads" not in card  # no head reads texts
     names: dict[str, Any] = {}
     with silence():
-        exec(code.replace("this/folder", str(library.out)).replace("some sentence", TEXTS[0]), names)
+        exec(code.replace(f'"{library.out.name}"', f'"{library.out}"').replace("some sentence", TEXTS[0]), names)
     for text, own in list(zip(TEXTS, wanted, strict=True))[:3]:
         words, labels = names["label_words"](str(library.out), names["model"], text)
         tags, probabilities = labels["pos"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from mtlkit.config.architecture import Stage
 from mtlkit.config.registries.export_formats import EXPORT_FORMATS
+from mtlkit.runs.record import RECORD
 
 if TYPE_CHECKING:  # all of these import torch
     from tokenizers import Tokenizer
@@ -16,6 +17,7 @@ if TYPE_CHECKING:  # all of these import torch
     from mtlkit.inference.load_weights import LoadedWeights
     from mtlkit.model.description import ModelDescription
     from mtlkit.recipes.exporting.verify import Outputs
+    from mtlkit.report.cards.facts import FormatFacts
 
 
 class ExportFormat(ABC):
@@ -62,13 +64,21 @@ class ExportFormat(ABC):
 
         return our_outputs(weights, texts)
 
-    @abstractmethod
     def use(self, weights: LoadedWeights) -> str:
-        """The usage section of its model card, in Markdown."""
+        """How to use it, the first section of its model card: Markdown with `this/folder` for the export."""
+        from mtlkit.report.cards.use import mtlkit_use
 
-    def front_matter(self) -> str:
-        """The YAML front matter of its model card, for hubs."""
+        return mtlkit_use(weights.checkpoint)
+
+    def details(self, weights: LoadedWeights) -> str:
+        """More about its use, for the end of the card."""
         return ""
+
+    def card_facts(self) -> FormatFacts:
+        """What the front matter of its model card says of the format."""
+        from mtlkit.report.cards.facts import FormatFacts
+
+        return FormatFacts(is_run=self.record == RECORD)
 
     def cuts(self, weights: LoadedWeights) -> bool:
         """Whether it truncates long texts in the same way as the model."""

@@ -45,10 +45,5 @@ class CompactFormat(ExportFormat):
 
         return compact_outputs(folder, weights, texts)
 
-    def use(self, weights: LoadedWeights) -> str:
-        from mtlkit.report.card import LOADING
-
-        return LOADING
-
 
 EXPORT_FORMATS.add(CompactFormat())

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mtlkit.inference.load_weights import LoadedWeights
     from mtlkit.model.description import ModelDescription
     from mtlkit.recipes.exporting.verify import Outputs
+    from mtlkit.report.cards.facts import FormatFacts
 
 
 class OnnxFormat(ExportFormat):
@@ -45,10 +46,15 @@ class OnnxFormat(ExportFormat):
 
         return onnx_outputs(folder, weights, texts)
 
-    def use(self, weights: LoadedWeights) -> str:
-        from mtlkit.report.export_card_onnx import onnx_use
+    def details(self, weights: LoadedWeights) -> str:
+        from mtlkit.report.cards.onnx import onnx_details
 
-        return onnx_use(weights.checkpoint)
+        return onnx_details(weights.checkpoint)
+
+    def card_facts(self) -> FormatFacts:
+        from mtlkit.report.cards.facts import FormatFacts
+
+        return FormatFacts(tags=("onnx",))
 
     def unfit(self, description: ModelDescription) -> str:
         return library_reason(description)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mtlkit.inference.load_weights import LoadedWeights
     from mtlkit.model.description import ModelDescription
     from mtlkit.recipes.exporting.verify import Outputs
+    from mtlkit.report.cards.facts import FormatFacts
 
 USE = """`base/` is the model without the adapter, `heads.json` and `heads.safetensors` are the heads:
 
@@ -70,6 +71,11 @@ class PeftFormat(ExportFormat):
 
     def use(self, weights: LoadedWeights) -> str:
         return USE
+
+    def card_facts(self) -> FormatFacts:
+        from mtlkit.report.cards.facts import FormatFacts
+
+        return FormatFacts("peft", "feature-extraction", is_run=False)
 
     def unfit(self, description: ModelDescription) -> str:
         if not description.adapters:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from mtlkit.inference.load_weights import LoadedWeights
     from mtlkit.recipes.exporting.verify import Outputs
+    from mtlkit.report.cards.facts import FormatFacts
 
 
 class SentenceTransformersFormat(ExportFormat):
@@ -66,14 +67,20 @@ texts of a pair."
         return outputs | {name: softmax(outputs[name]) for name in map(output_name, weights.word_heads)}
 
     def use(self, weights: LoadedWeights) -> str:
-        from mtlkit.report.export_card import sentence_transformers_use
+        from mtlkit.report.cards.sentence_transformers import sentence_transformers_use
 
         return sentence_transformers_use(weights.checkpoint)
 
-    def front_matter(self) -> str:
-        from mtlkit.report.export_card import FRONT
+    def details(self, weights: LoadedWeights) -> str:
+        from mtlkit.report.cards.sentence_transformers import sentence_transformers_details
 
-        return FRONT
+        return sentence_transformers_details(weights.checkpoint)
+
+    def card_facts(self) -> FormatFacts:
+        from mtlkit.report.cards.facts import FormatFacts
+
+        tags = ("sentence-transformers", "feature-extraction")
+        return FormatFacts("sentence-transformers", "sentence-similarity", tags, is_run=False)
 
     def cuts(self, weights: LoadedWeights) -> bool:
         return weights.checkpoint.encoding.truncate != "head-tail"  # the library truncates at one end

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mtlkit.inference.load_weights import LoadedWeights
     from mtlkit.model.description import ModelDescription
     from mtlkit.recipes.exporting.verify import Outputs
+    from mtlkit.report.cards.facts import FormatFacts
 
 
 class TransformersFormat(ExportFormat):
@@ -45,17 +46,17 @@ class TransformersFormat(ExportFormat):
 
     def use(self, weights: LoadedWeights) -> str:
         from mtlkit.recipes.exporting.tokenizer_facts import tokenizer_facts
-        from mtlkit.report.export_card import transformers_use
+        from mtlkit.report.cards.sentence_transformers import transformers_use
 
         facts = tokenizer_facts(weights)
         assert facts.first is not None  # tokenizers of mtlkit have both
         assert facts.last is not None
         return transformers_use(weights.checkpoint, facts.first.text, facts.last.text)
 
-    def front_matter(self) -> str:
-        from mtlkit.report.export_card import GENERATION_FRONT
+    def card_facts(self) -> FormatFacts:
+        from mtlkit.report.cards.facts import FormatFacts
 
-        return GENERATION_FRONT
+        return FormatFacts("transformers", "text-generation", is_run=False)
 
     def cuts(self, weights: LoadedWeights) -> bool:
         return False  # prompts are not truncated
@@ -68,7 +69,7 @@ class TransformersFormat(ExportFormat):
 
     def unfit(self, description: ModelDescription) -> str:
         from mtlkit.model.interop.language_model import is_causal_base
-        from mtlkit.report.card import TITLES
+        from mtlkit.report.cards.facts import TITLES
 
         if is_causal_base(description):
             return ""

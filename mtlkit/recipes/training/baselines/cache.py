@@ -32,6 +32,7 @@ FORMAT = "3"  # incremented when the stored arrays change, or what a training ma
 NOT_IN_KEY = {"out", "overwrite", "runs", "cache_memory", "track_every", "router", "baselines", "seeds"} | {
     *("task", "watch", "cap", "encoding", "on_bad_row", "init", "device", "precision"),
     *("resume", "save_every", "keep_state", "extend", "keep_best_per_task", "verbose", "calibrate", "solver", "prototypes"),
+    *("license", "language"),
     *("holdout", "refit"),
 }
 

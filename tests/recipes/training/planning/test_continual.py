@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -167,7 +166,7 @@ def test_the_report_is_in_the_record_and_in_the_card(runs: Path, odd_data: Path,
     assert report["words"][0].startswith("kind")
     assert "cosine of the vectors" in report["words"][-1]
     card = (tmp_path / "run" / "README.md").read_text()
-    assert json.dumps(report["words"][0]) in card
+    assert f"- {report['words'][0]}\n" in card
 
 
 def test_without_heads_at_the_start_there_is_no_report(runs: Path, data: Path, tmp_path: Path) -> None:

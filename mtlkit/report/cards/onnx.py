@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from mtlkit.model.description import ModelDescription
-from mtlkit.report.export_card import calibration_use, joint_use, pairs_use, prompt_use
-from mtlkit.report.export_words import onnx_words_use
+from mtlkit.report.cards.sentence_transformers import calibration_use, joint_use, pairs_use, prompt_use
+from mtlkit.report.cards.words import onnx_words_use
 
-ONNX = """```python
-import mtlkit
-
-model = mtlkit.load("this/folder", backend="onnx")  # needs onnxruntime, not torch
-vectors = model.embed(["some sentence"])
-```
-
-With any other runtime: `model.onnx` takes `input_ids` and `attention_mask`, both int64 of shape (texts, tokens), from
-`tokenizer.json`, padded with zeros on the right. It returns `vector`, (texts, dim), and `head:NAME`, (texts, outputs), for each
-task; with a router also `router`, (texts, tasks), whose softmax is the probability of each task.
-`config.json` lists the labels and the router's tasks in column order.
+ONNX = """mtlkit needs onnxruntime for it, but not torch. With any other runtime: `model.onnx` takes `input_ids` and
+`attention_mask`, both int64 of shape (texts, tokens), from `tokenizer.json`, padded with zeros on the right. It returns `vector`,
+(texts, dim), and `head:NAME`, (texts, outputs), for each task; with a router also `router`, (texts, tasks), whose softmax is the
+probability of each task. `config.json` lists the labels and the router's tasks in column order.
 """
 
 PROMPT_INPUT = """
@@ -39,8 +32,8 @@ A label of a multi-label task is predicted if its probability exceeds its thresh
 """
 
 
-def onnx_use(checkpoint: ModelDescription) -> str:
-    """How to load the model, and the inputs and outputs of its graph."""
+def onnx_details(checkpoint: ModelDescription) -> str:
+    """The inputs and outputs of its graph."""
     prompt_input = "" if checkpoint.vectors.include_prompt else PROMPT_INPUT
     return (
         ONNX

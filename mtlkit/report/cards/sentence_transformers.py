@@ -1,4 +1,4 @@
-"""How to use an export, for its model card."""
+"""How to use an export for sentence-transformers or transformers, for its model card."""
 
 from __future__ import annotations
 
@@ -6,26 +6,10 @@ import inspect
 
 from mtlkit.config.vector_settings import VectorSettings
 from mtlkit.model.description import ModelDescription
-from mtlkit.report.export_words import words_use
+from mtlkit.report.cards.use import typed_example
+from mtlkit.report.cards.words import words_use
 from mtlkit.report.text import printable
 from mtlkit.tasks.base import kind_of
-
-FRONT = """---
-library_name: sentence-transformers
-pipeline_tag: sentence-similarity
-tags:
-- sentence-transformers
-- feature-extraction
----
-
-"""
-
-GENERATION_FRONT = """---
-library_name: transformers
-pipeline_tag: text-generation
----
-
-"""
 
 GENERATION = """```python
 from transformers import pipeline
@@ -43,6 +27,14 @@ from sentence_transformers import SentenceTransformer
 
 model = SentenceTransformer("this/folder")
 vectors = model.encode(["some sentence"])
+```
+"""
+
+COMMAND = """
+mtlkit reads it, too, with the heads:
+
+```sh
+mtlkit {command} --model this/folder {typed}
 ```
 """
 
@@ -117,7 +109,13 @@ The default prompt `{prompt}` is prepended to every text.
 
 
 def sentence_transformers_use(checkpoint: ModelDescription) -> str:
-    """How to load the model and apply its heads, and where its vectors differ from those of mtlkit."""
+    """How to get vectors of texts, and predictions with mtlkit."""
+    example = typed_example(checkpoint)
+    return VECTORS + COMMAND.format(command="predict" if checkpoint.tasks else "embed", typed=example)
+
+
+def sentence_transformers_details(checkpoint: ModelDescription) -> str:
+    """How to apply the heads without mtlkit, and where vectors differ from those of mtlkit."""
     from mtlkit.model.interop.head_files import apply_heads  # needs torch, which `info` does not
 
     encoding, vectors, dim = checkpoint.encoding, checkpoint.vectors, checkpoint.architecture.vector_dim
@@ -132,7 +130,7 @@ def sentence_transformers_use(checkpoint: ModelDescription) -> str:
         outputs_help=outputs_help and f" {outputs_help}",
         pairs=pairs_use(checkpoint, PAIRS) + joint_use(checkpoint, JOINT),
     )
-    use = VECTORS + (heads + calibration_use(checkpoint, THRESHOLDS) + words_use(checkpoint) if checkpoint.tasks else "")
+    use = heads + calibration_use(checkpoint, THRESHOLDS) + words_use(checkpoint) if checkpoint.tasks else ""
     return use + prompt_use(vectors) + (CUT.format(length=encoding.max_length) if encoding.truncate == "head-tail" else "")
 
 
