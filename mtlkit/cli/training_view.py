@@ -15,11 +15,16 @@ from mtlkit.cli.curves import print_curves
 from mtlkit.cli.phase import BAR, Pace, clock
 from mtlkit.cli.progress import Display
 from mtlkit.config.launch import launched
+from mtlkit.errors import MtlkitError
+from mtlkit.model.description import read_checkpoint
 from mtlkit.report.tables import epoch_table, parts_table
 from mtlkit.report.text import literal
 from mtlkit.report.training import forgetting, sharing, tracking
+from mtlkit.report.training.advice import advice
 from mtlkit.report.training.epoch_lines import EpochLines, loss_words, parts_in_words, pretraining_line
 from mtlkit.report.training.messages import training_messages
+from mtlkit.report.training.summary import summary_lines, summary_table
+from mtlkit.runs.record import read_record
 from mtlkit.training.checkpointing import Interrupts
 from mtlkit.training.events import BaselineEvent, Epoch, Event, Finished, Forgetting, Parts, Progress, Sharing, Tracking
 
@@ -63,7 +68,8 @@ class TrainingView:
                 self._report(sharing.sharing_tables(report, self.console.width), sharing.sharing_messages(report))
             case Forgetting(report):
                 tables = forgetting.forgetting_tables(report, self.console.width, whole=self.verbose)
-                self._report(tables, forgetting.forgetting_messages(report))
+                words = forgetting.forgetting_messages(report) if self.verbose else forgetting.loss_messages(report)
+                self._report(tables, words)
             case Epoch():
                 self._epoch(event)
                 self.display.spoke()
@@ -171,7 +177,30 @@ def follow(events: Iterable[Event], as_json: bool, *, verbose: bool = False) -> 
     else:
         if stderr().is_terminal:
             print_curves(finished.run, stderr())
+        print_summary(finished, stderr())
         answer(f"{finished.run} is ready ({clock(finished.seconds)}); next: {finished.next_command}")
+
+
+def print_summary(finished: Finished, console: Console) -> None:
+    """The scores of a run, and advice on what was found in it."""
+    if console.is_terminal:
+        if (table := summary_table(finished.metrics, console.width)) is not None:
+            console.print(table)
+    else:
+        for line in summary_lines(finished.metrics):
+            say(line, console=console)
+    for line in advice_on(finished):
+        say(line, "yellow", console)
+
+
+def advice_on(finished: Finished) -> list[str]:
+    """Advice from the record of a finished run."""
+    try:
+        record = read_record(finished.run)
+        classes = {spec.name: len(spec.labels) for spec in read_checkpoint(finished.run).tasks}
+    except MtlkitError:  # somebody removed it in the meantime
+        return []
+    return advice(record.options, record.data, finished.metrics, classes)
 
 
 def stopping(display: Display) -> None:

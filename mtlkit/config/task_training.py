@@ -124,6 +124,15 @@ class TaskTrainingOptions(PromptOptions, ShapeOptions, HeldOutOptions, TrainingO
         parse=parse_cap,
         complete=("none", "shortest"),
     )
+    test: list[str] = option(
+        [],
+        "Score the kept weights once on test rows, at the end. Alone: on the test split of every task. NAME: of one task. "
+        "NAME=SOURCE: on other rows, a file of test rows for example. Repeatable.",
+        panel=DATA,
+        metavar="[NAME[=SOURCE]]",
+        rank=1,
+        complete="watched",
+    )
     batch_tokens: int = option(2048, "Tokens per batch of the task with the longest texts.", panel=TRAINING, minimum=8)
     head_rate: float = option(
         50.0, "Learning rate of heads, as a multiple of --learning-rate.", panel=TRAINING, minimum=0, advanced=True

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mtlkit.config.architecture import Kind, TaskSpec
 from mtlkit.config.registries.task_kinds import KINDS
 from mtlkit.evaluation.figures import Figures, with_intervals
-from mtlkit.evaluation.intervals import Measure
+from mtlkit.evaluation.intervals import Interval, Measure, percentiles, resamples, wilson
 from mtlkit.evaluation.metric_names import Metric
 from mtlkit.evaluation.metrics import Array, check_finite
 from mtlkit.seeding import generator
@@ -81,6 +81,18 @@ def estimate(spec: TaskSpec, outputs: Array, labels: Array, seed: int) -> dict[s
     if not len(labels):
         return metrics
     return with_intervals(metrics, figures_of(spec, outputs, labels), generator(seed, "eval", spec.name))
+
+
+def main_interval(spec: TaskSpec, outputs: Array, labels: Array) -> Interval | None:
+    """The 95 % interval of the main metric alone, as `estimate` computes it with seed 0; None if it is undefined."""
+    figures, name = figures_of(spec, outputs, labels), main_metric(spec)
+    if name in figures.shares:
+        return wilson(*figures.shares[name])
+    if figures.rows < 2:
+        return None
+    measure, random = measure_of(spec, outputs, labels), generator(0, "eval", spec.name)
+    interval = percentiles(np.concatenate([measure(counts) for counts in resamples(figures.rows, random, figures.draws)]))
+    return None if interval.to_json() is None else interval
 
 
 def figures_of(spec: TaskSpec, outputs: Array, labels: Array) -> Figures:

@@ -23,6 +23,27 @@ from mtlkit.model.weight_checks import UnusableWeight
 from mtlkit.runs.record import WEIGHTS, diagnose
 
 
+def described(
+    model: MultiTaskModel,
+    stage: Stage,
+    encoding: Encoding,
+    *,
+    sources: Mapping[str, SourceRecord] | None = None,
+    vectors: VectorSettings | None = None,
+) -> ModelDescription:
+    """What `config.json` says of a model."""
+    return ModelDescription(
+        stage,
+        model.backbone.architecture,
+        encoding,
+        tuple(model.tasks.values()),
+        model.router.tasks if model.router is not None else (),
+        dict(sources or {}),
+        vectors or VectorSettings(),
+        model.adapter_specs,
+    )
+
+
 def save_model(
     model: MultiTaskModel,
     folder: Path,
@@ -35,18 +56,7 @@ def save_model(
 ) -> None:
     """Writes `config.json` and `model.safetensors` with all heads, adapters and the router; `compact` stores a quarter of the
     bytes."""
-    router = model.router.tasks if model.router is not None else ()
-    checkpoint = ModelDescription(
-        stage,
-        model.backbone.architecture,
-        encoding,
-        tuple(model.tasks.values()),
-        router,
-        dict(sources or {}),
-        vectors or VectorSettings(),
-        model.adapter_specs,
-    )
-    write_checkpoint(folder, checkpoint)
+    write_checkpoint(folder, described(model, stage, encoding, sources=sources, vectors=vectors))
     weights = {name: weight.detach().cpu().contiguous() for name, weight in model.state_dict().items()}
     save_file(narrow(weights) if compact else weights, folder / WEIGHTS)
 

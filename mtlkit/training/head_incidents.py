@@ -65,6 +65,17 @@ class RowsJudged:
 
 
 @dataclass(frozen=True)
+class ScoreInterval:
+    """The 95 % interval of the main `metric` of a task on the rows that its score was measured on; None if it is undefined.
+    `cross_validated`: on training rows, by models of other folds; else on the validation rows, by the kept weights."""
+
+    task: str
+    metric: str
+    interval: tuple[float, float] | None
+    cross_validated: bool = False
+
+
+@dataclass(frozen=True)
 class WordsCompared:
     """The accuracy of a head and of a bag of words on the same `rows` rows. `interval`: 95 %, of `words` - `head`. `better`: the
     bag of words is, by this interval and McNemar's test."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from mtlkit.training.head_incidents import CalibrationFitted, HeadSolved, RowsJudged, ScopeFitted, WordsCompared
+from mtlkit.training.head_incidents import CalibrationFitted, HeadSolved, RowsJudged, ScopeFitted, ScoreInterval, WordsCompared
 from mtlkit.training.spikes import Spike
 from mtlkit.training.validation.small_data import SmallData
 
@@ -149,6 +149,7 @@ Incident = (
     | FreezeChanged
     | HeadSolved
     | RowsJudged
+    | ScoreInterval
     | WordsCompared
     | Refitted
     | TaskStopped

@@ -38,6 +38,17 @@ class Stop:
     left: Mapping[str, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class TestSource:
+    """Where the test rows of a task come from. `named`: from data of their own, else the test split of what it is trained on.
+    `required`: the task was named, so that it is an error if there are none."""
+
+    __test__ = False  # pytest takes classes with such a name for tests
+    source: str
+    named: bool = False
+    required: bool = False
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainPlan:
     """Validated options, and the parsed values of those with a grammar.
@@ -47,7 +58,7 @@ class TrainPlan:
     the length of an epoch in the checkpoint from which the training resumes. `usual_rate` is the learning rate unless
     `--learning-rate` is given. With `stop`, the training ends there, and no score
     chooses an epoch. An `adapter` trains in place of the backbone, for all tasks or one for each. `ranks` are the
-    processes that train together.
+    processes that train together. `tests` are the test rows of `--test`, by task.
     """
 
     options: Options
@@ -64,6 +75,7 @@ class TrainPlan:
     stop: Stop | None = None
     adapter: AdapterSpec | None = None
     ranks: Ranks = ALONE
+    tests: Mapping[str, TestSource] = field(default_factory=dict)
     usual_rate: float = LEARNING_RATE
 
     @property

@@ -209,6 +209,7 @@ class Trainer:
         heads = FittedHeads(self.plan, self.model, self.setup.roles, evaluator, source)
         for fitted in heads.fit():
             yield from self._logged(components, fitted)
+        yield from heads.intervals()
         if self.setup.router.wanted:
             yield teach_router(self.model, self.setup.roles.labelled, self.plan.compute, self.plan.options.seed)
         if components.start_model:

@@ -20,7 +20,17 @@ from mtlkit.runs.record import read_record, record_name
 
 FILES = {"card"}  # options that name a file
 MODELS = {"init", "model", "teacher", "run", "against"}  # options that name a model or run
-SOURCES = {"task", "watch", "sources", "source", "corpus", "sts", "text", "input"}  # options that name data, perhaps after NAME=
+SOURCES = {
+    "task",
+    "watch",
+    "test",
+    "sources",
+    "source",
+    "corpus",
+    "sts",
+    "text",
+    "input",
+}  # options that name data, perhaps after NAME=
 STANDARD_INPUT = Path("/dev/stdin")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from mtlkit.config.architecture import Kind
 from mtlkit.data.datasets.labelled_table import LabelledTable
@@ -15,10 +16,20 @@ from mtlkit.data.quality.tagged import one_tag
 from mtlkit.report.findings import finding_message
 
 
-def first_look(train: LabelledTable, validation: LabelledTable, task: str, kind: Kind, *, of_texts: bool = True) -> list[str]:
-    """A sentence about each problem in the training and validation rows of a task; `of_texts`: not only in their labels."""
+def first_look(train: LabelledTable, validation: LabelledTable, task: str, kind: Kind, *, of_texts: bool = True) -> list[Finding]:
+    """Problems in the training and validation rows of a task; `of_texts`: not only in their labels."""
     splits = splits_of(task, {"train": train, "validation": validation}, TextNumbers())
-    return [finding_message(finding) for finding in quick_findings(splits, kind, of_texts=of_texts)]
+    return list(quick_findings(splits, kind, of_texts=of_texts))
+
+
+def warning(finding: Finding) -> str:
+    """A message about a problem."""
+    return f"{finding_message(finding)}; mtlkit check-data says more"
+
+
+def recorded(finding: Finding) -> dict[str, Any]:
+    """What the record of a run says about a problem: no texts, which may be private."""
+    return {name: getattr(finding, name) for name in ("problem", "task", "split", "rows", "of", "against")}
 
 
 def first_columns(tables: Mapping[str, LabelledTable]) -> list[str]:

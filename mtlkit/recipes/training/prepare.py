@@ -18,18 +18,20 @@ from mtlkit.data.datasets.tables import cap_tables, different_texts
 from mtlkit.data.datasets.task_data import TaskData, prepare_task, rows_of_classes
 from mtlkit.data.encoded import Encoded, EncodedWords
 from mtlkit.data.labels.codec import kind_for
+from mtlkit.data.quality.findings import Finding
 from mtlkit.data.sources.grammar.spec import Query, parse_source
 from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.errors import UsageError, counted
 from mtlkit.evaluation.task_metrics import examples_in
 from mtlkit.model.randomness import draw_from, drawing_from
 from mtlkit.recipes.inputs.source_notes import source_notes
-from mtlkit.recipes.training.data_warnings import first_columns, first_look
+from mtlkit.recipes.training.data_warnings import first_columns, first_look, warning
 from mtlkit.recipes.training.fit_heads import fit_heads
 from mtlkit.recipes.training.initial_model import InitialModel, start_from, start_from_scratch
 from mtlkit.recipes.training.new_classes import OldRows, with_old_rows
 from mtlkit.recipes.training.objectives import load_objective
 from mtlkit.recipes.training.planning.held_out import check_held_out, recorded_holdout
+from mtlkit.recipes.training.test_rows import TestRows, read_tests
 from mtlkit.recipes.training.words import Tables, small_tables
 from mtlkit.report.sources import unseen_line
 from mtlkit.training.continual.start_model import probe_texts
@@ -42,14 +44,15 @@ from mtlkit.training.sampling.class_balance import drawn_classes, options_of_los
 @dataclass(frozen=True)
 class Prepared:
     """The model to train and its data; the fingerprint of each task's data, and how it was read, for the record of the run; the
-    tables of small tasks; problems of the rows, in sentences (None: not looked for)."""
+    tables of small tasks; the test rows of `--test`; problems of the rows (None: not looked for)."""
 
     start: InitialModel
     data: TrainData
     fingerprints: dict[str, Any]
     sources: Mapping[str, SourceRecord] = field(default_factory=dict)
     tables: Mapping[str, Tables] = field(default_factory=dict)
-    findings: tuple[str, ...] | None = None
+    tests: Mapping[str, TestRows] = field(default_factory=dict)
+    findings: tuple[Finding, ...] | None = None
 
 
 def prepare(plan: TrainPlan) -> Generator[Event, None, Prepared]:
@@ -110,12 +113,12 @@ def _prepare_tasks(plan: TrainPlan, reading: ReadOptions) -> Generator[Event, No
     }
     first = first_columns(train)
     findings = [
-        text
+        finding
         for name, spec in fitted.specs.items()
-        for text in first_look(train[name], tables[name][1], name, spec.kind, of_texts=name in first)
+        for finding in first_look(train[name], tables[name][1], name, spec.kind, of_texts=name in first)
     ]
     notes_of_old = (rows.note for rows in old.values() if rows.note)
-    warnings = [*fitted.warnings, *notes_of_old, *(f"{text}; mtlkit check-data says more" for text in findings)]
+    warnings = [*fitted.warnings, *notes_of_old, *map(warning, findings)]
     watched = {name: watched_task(start, name, source, before) for name, source in plan.watched.items()}
     yield from (Note(text, warning=True) for text in warnings)
     tasks = trained | watched
@@ -134,10 +137,12 @@ def _prepare_tasks(plan: TrainPlan, reading: ReadOptions) -> Generator[Event, No
         start.encoder.encode(probe_texts()) if known else None,
         old_rows,
     )
-    fingerprints = {name: task.fingerprint for name, task in tasks.items()}
-    small = small_tables({name: (train[name], validation[name]) for name in trained})
     records = {name: task.record for name, task in tasks.items()}
-    return Prepared(start, data, fingerprints, records, small, tuple(findings))
+    tests, leaks = yield from read_tests(plan, start, reading, records, train)
+    fingerprints = {name: task.fingerprint for name, task in tasks.items()}
+    fingerprints |= {name: {**fingerprints.get(name, {}), "test": rows.fingerprint} for name, rows in tests.items()}
+    small = small_tables({name: (train[name], validation[name]) for name in trained})
+    return Prepared(start, data, fingerprints, records, small, tests, (*findings, *leaks))
 
 
 def schemes_of(start: InitialModel | None, queries: Mapping[str, Query], options: TaskTrainingOptions) -> dict[str, TagScheme]:

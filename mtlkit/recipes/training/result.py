@@ -6,12 +6,15 @@ from dataclasses import asdict
 from typing import Any
 
 from mtlkit.errors import MtlkitError, listed
+from mtlkit.evaluation.figures import ENDING
 from mtlkit.inference.scope.scope import Scope
 from mtlkit.report.training.forgetting import forgetting_messages
 from mtlkit.report.training.freezing import freezing_record, proven
-from mtlkit.training.events import BestOfTask, Chosen, Epoch, Event, Forgetting, Part, Parts
-from mtlkit.training.head_incidents import RowsJudged, ScopeFitted, WordsCompared
+from mtlkit.runs.record import CROSS_VALIDATED
+from mtlkit.training.events import BestOfTask, Chosen, Epoch, Event, Forgetting, Part, Parts, Progress, TaskState
+from mtlkit.training.head_incidents import RowsJudged, ScopeFitted, ScoreInterval, WordsCompared
 from mtlkit.training.incidents import Refitted
+from mtlkit.training.validation.small_data import Overfitted, StillLearning
 
 
 class TrainResult:
@@ -26,6 +29,10 @@ class TrainResult:
         self.judged: dict[str, RowsJudged] = {}
         self.words: dict[str, WordsCompared] = {}
         self.frozen: list[Part] | None = None
+        self.intervals: dict[str, ScoreInterval] = {}
+        self.tested: dict[str, dict[str, Any]] = {}
+        self.trends: list[dict[str, Any]] = []
+        self.steps = 0
 
     def add(self, event: Event) -> None:
         """Takes an event of the training. Raises MtlkitError if a frozen part has changed."""
@@ -37,6 +44,13 @@ class TrainResult:
                 self.frozen = proven(event.parts, self.frozen)
         elif isinstance(event, RowsJudged):
             self.judged[event.task] = event
+        elif isinstance(event, Progress):
+            self.steps = event.step
+        elif isinstance(event, StillLearning | Overfitted):
+            name = "still learning" if isinstance(event, StillLearning) else "overfitted"
+            self.trends.append({"trend": name, **asdict(event), "steps": self.steps})
+        elif isinstance(event, ScoreInterval):
+            self.intervals[event.task] = event
         elif isinstance(event, WordsCompared):
             self.words[event.task] = event
         elif isinstance(event, Refitted):
@@ -50,7 +64,7 @@ class TrainResult:
         """The metrics for the record of the run. The training must have finished."""
         best = self.chosen
         assert best is not None
-        scores = {state.task: state.validation for state in best.tasks}
+        scores = {state.task: {**state.validation, **self._interval(state)} for state in best.tasks}
         weights = {"loss_weights": dict(best.weights)} if best.weights else {}
         per_task = {own.task: {"score": own.score, "epoch": own.epoch, "step": own.step} for own in self.bests}
         compared = {name: asdict(event) for name, event in self.words.items()}
@@ -58,8 +72,18 @@ class TrainResult:
         tasks = {"best_per_task": per_task} if len(per_task) > 1 else {}
         moment = {"best_epoch": best.epoch, "best_step": best.step} if best.epochs else {}  # solved heads have none
         frozen = {"freezing": freezing_record(self.frozen)} if self.frozen else {}
-        figures = {"validation": scores, "score": best.score, **moment, **weights, **tasks, **words}
+        tested = {"test": self.tested} if self.tested else {}
+        trends = {"loss_trends": self.trends} if self.trends else {}
+        figures = {"validation": scores, **tested, "score": best.score, **moment, **trends, **weights, **tasks, **words}
         return {**figures, **self.refit, **frozen, **self.forgotten}
+
+    def _interval(self, state: TaskState) -> dict[str, Any]:
+        """The interval of the main metric of a task, if it was measured on the rows that the metric was."""
+        found = self.intervals.get(state.task)
+        cross_validated = bool(state.validation.get(CROSS_VALIDATED))
+        if found is None or state.validation.get(found.metric) is None or found.cross_validated != cross_validated:
+            return {}
+        return {f"{found.metric}{ENDING}": list(found.interval) if found.interval else None}
 
 
 def check_unchanged(parts: Parts) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.config.commands.train_sentence import TrainSentenceOptions
 from mtlkit.config.shell import command_text
+from mtlkit.config.source_record import SourceRecord
 from mtlkit.config.task_training import LEARNING_RATE
 from mtlkit.data.cache import fingerprint
 from mtlkit.errors import listed
@@ -19,6 +20,7 @@ from mtlkit.inference.scope.scope import Scope
 from mtlkit.recipes.inputs.next_command import next_command
 from mtlkit.recipes.training.baselines.compare import compare
 from mtlkit.recipes.training.baselines.runs import ComparedRun
+from mtlkit.recipes.training.data_warnings import recorded
 from mtlkit.recipes.training.diverged_batch import texts_of
 from mtlkit.recipes.training.initial_model import InitialModel, labels_seen
 from mtlkit.recipes.training.planning.plan import CommandSpec, make_plan
@@ -27,7 +29,9 @@ from mtlkit.recipes.training.result import TrainResult
 from mtlkit.recipes.training.save import Provenance, TrainedModel, save_bests, save_run
 from mtlkit.recipes.training.scopes import scopes_to_keep
 from mtlkit.recipes.training.session import RunSession, open_session
+from mtlkit.recipes.training.test_rows import score_tests
 from mtlkit.recipes.training.words import compare_words
+from mtlkit.report.findings import finding_message
 from mtlkit.report.training.sharing import sharing_messages
 from mtlkit.runs.record import TOKENIZER, RunRecord, marked_tasks, replace_metrics
 from mtlkit.runs.staging import staged
@@ -99,11 +103,13 @@ def _train(
     for compared in compare_words(result.judged, prepared.tables, prepared.data.objectives):
         result.add(compared)
         yield compared
+    if session.ranks.is_main:
+        result.tested = score_tests(start, spec.stage, recorded_sources(prepared), prepared.tests, plan.compute)
     trained = plan.trained(prepared.data.objectives)
     kept, notes = scopes_to_keep(start, result.scopes, trained, frozen=plan.fixed_backbone)
     yield from notes
     _save(session, spec, prepared, saver, result, kept)
-    return result.metrics()
+    return metrics_of(result, prepared)
 
 
 def with_resumed_length(plan: TrainPlan, session: RunSession[Any]) -> TrainPlan:
@@ -180,6 +186,12 @@ def _make_saver(session: RunSession[Any], plan: TrainPlan, prepared: Prepared) -
     return session.saver(plan.compute, {**prepared.fingerprints, TOKENIZER: fingerprint(tokenizer)}, plan.init, start.parent)
 
 
+def recorded_sources(prepared: Prepared) -> dict[str, SourceRecord]:
+    """How the data of each head was read, now or by the starting model."""
+    tasks = prepared.start.model.tasks
+    return {name: record for name, record in prepared.start.sources.items() if name in tasks} | dict(prepared.sources)
+
+
 def _save(
     session: RunSession[Any],
     spec: CommandSpec,
@@ -194,7 +206,7 @@ def _save(
     if not session.ranks.is_main:
         return
     start, options = prepared.start, session.options
-    sources = {name: record for name, record in start.sources.items() if name in start.model.tasks} | dict(prepared.sources)
+    sources = recorded_sources(prepared)
     trained = TrainedModel(start.model, start.encoder.tokenizer, spec.stage, start.encoder.encoding, sources, start.vectors, kept)
     provenance = Provenance(spec.command, options, prepared.fingerprints, start.parent)
     with session.saving(saver), staged(session.out) as folder:
@@ -208,5 +220,7 @@ def _save(
 
 def metrics_of(result: TrainResult, prepared: Prepared) -> dict[str, Any]:
     """The metrics for the record of the run, with what was found in its data."""
-    looked = prepared.findings is not None
-    return {**result.metrics(), **({"data_findings": {"words": list(prepared.findings or ())}} if looked else {})}
+    if prepared.findings is None:
+        return result.metrics()
+    words, found = map(finding_message, prepared.findings), map(recorded, prepared.findings)
+    return {**result.metrics(), "data_findings": {"words": list(words), "found": list(found)}}

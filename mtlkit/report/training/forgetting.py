@@ -17,12 +17,12 @@ BAR = 24
 
 
 def forgetting_tables(report: ForgettingReport, width: int, *, whole: bool = True) -> list[RenderableType]:
-    """Tables of the effect on existing tasks, and of the classes whose recall fell most. The `whole` report also has the
-    scores at every stage and the distances of the weights. If `width` is too small, names are truncated and stages in the
-    middle omitted.
+    """A table of the classes whose recall fell most. The `whole` report also has the scores at every stage, the effect on
+    existing tasks, which the summary of a training has otherwise, and the distances of the weights. If `width` is too small,
+    names are truncated and stages in the middle omitted.
     """
     tables: list[RenderableType] = [stage_table(report, width)] if whole else []
-    if report.changes:
+    if report.changes and whole:
         tables.append(change_table(report.changes, width))
     if any(change.fallen for change in report.changes):
         tables.append(fallen_table(report.changes, width))
@@ -86,11 +86,23 @@ def distance(value: float | None) -> str:
 
 def forgetting_messages(report: ForgettingReport) -> list[str]:
     """A message per existing task, one on all of them if there are several, and one on the vectors."""
-    messages = [task_words(change) for change in report.changes]
-    if len(report.changes) > 1 and report.backward_transfer is not None:
-        mean = points(report.backward_transfer)
-        messages.append(f"backward transfer, the mean change of the {len(report.changes)} known tasks: {mean} points")
-    return messages + cosine_words(report)
+    return [*(task_words(change) for change in report.changes), *transfer_words(report), *cosine_words(report)]
+
+
+def loss_messages(report: ForgettingReport) -> list[str]:
+    """What the summary of a training does not say: which texts the losses are on, the mean of all changes, and how much vectors
+    moved."""
+    lost = [change for change in report.changes if change.interval.high < 0]
+    pairs = [f"{printable(change.task)}: {pair_words(change).removeprefix('; ')}" for change in lost if change.pair]
+    return [*pairs, *transfer_words(report), *cosine_words(report)]
+
+
+def transfer_words(report: ForgettingReport) -> list[str]:
+    """The message on the mean change, if there are several tasks."""
+    if len(report.changes) < 2 or report.backward_transfer is None:
+        return []
+    mean = points(report.backward_transfer)
+    return [f"backward transfer, the mean change of the {len(report.changes)} known tasks: {mean} points"]
 
 
 def task_words(change: TaskChange) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mtlkit.errors import counted, listed
 from mtlkit.report.tables import metric_title, number
 from mtlkit.report.training.small_data import small_data_message
-from mtlkit.training.events import Chosen, Event, Note
+from mtlkit.training.events import Event, Note
 from mtlkit.training.head_incidents import CalibrationFitted, HeadSolved, ScopeFitted, WordsCompared
 from mtlkit.training.incidents import (
     EpochPlanned,
@@ -86,10 +86,6 @@ def training_messages(event: Event) -> Iterator[Message]:
             weights = f"step {kept}, the last within the limit" if kept else "the start, as no step was within the limit"
             fell = f"{task} fell {points:.1f} points below the starting model, more than --max-forgetting {allowed:g}"
             yield Message(f"{fell}; stopped, keeping the weights of {weights}", warning=True)
-        case Chosen(epoch, bests) if len(bests) > 1:
-            best_of = (f"{best.task} {number(best.score)} in epoch {best.epoch}" for best in bests)
-            text = f"best score of each task: {', '.join(best_of)}; keeping the weights of epoch {epoch.epoch}"
-            yield Message(text, detail=all(best.epoch == epoch.epoch for best in bests))
         case ScopeFitted():
             vectors = f"{event.prototypes:,} training vectors kept for predict --reject"
             yield Message(f"{event.task}: {vectors}, thresholds from {event.rows:,} rows", detail=True)

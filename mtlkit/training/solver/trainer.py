@@ -20,7 +20,7 @@ from mtlkit.training.continual.start_model import StartModel
 from mtlkit.training.events import Chosen, Epoch, Event, Forgetting, Note, Parts, TaskState
 from mtlkit.training.freezing.apply import FreezeProof, lr_scales_of
 from mtlkit.training.freezing.features import CachedVectors
-from mtlkit.training.head_incidents import CalibrationFitted, HeadSolved, RowsJudged, ScopeFitted
+from mtlkit.training.head_incidents import CalibrationFitted, HeadSolved, RowsJudged, ScopeFitted, ScoreInterval
 from mtlkit.training.metrics_log import MetricsLog
 from mtlkit.training.objectives.base import HeadObjective, Objective
 from mtlkit.training.objectives.router import routed, take_router, teach_router
@@ -30,7 +30,7 @@ from mtlkit.training.solver.head import HeadRows, join_rows, solve_head
 from mtlkit.training.state_dict import StateDict, copy_into
 from mtlkit.training.train_state import TrainState
 from mtlkit.training.validation.calibrate import calibrate
-from mtlkit.training.validation.evaluator import Evaluator, has_validation, judged, rank
+from mtlkit.training.validation.evaluator import Evaluator, has_validation, judged, rank, score_interval
 from mtlkit.training.validation.scope import SCOPES, Prototypes, draw_prototypes, scope_fitted, scoped, scopes_from, scopes_state
 from mtlkit.training.validation.small_data import NotMeasured
 
@@ -164,6 +164,7 @@ class HeadSolver:
         yield Parts(self.proof.parts(self.frozen_params, final=True), final=True)
         yield from self.scopes.values()
         yield from self.judged
+        yield from self._intervals()
         if self.router.wanted:
             yield teach_router(self.model, self.roles.labelled, self.plan.compute, self.plan.options.seed)
         states = tuple(self._state_of(name) for name in self.roles.all)
@@ -177,10 +178,23 @@ class HeadSolver:
         if names := tuple(state.task for state in states if state.validation.get(NOT_MEASURED)):
             yield NotMeasured(names, keeps_last=False)
 
+    def _cross_validated(self, name: str) -> bool:
+        """Whether the score of a task is cross-validated: its validation rows were trained on, or it has none."""
+        solved = self.solved.get(name)
+        return solved is not None and solved.folds > 0 and (solved.held_out > 0 or not has_validation(self.roles.all[name]))
+
+    def _intervals(self) -> Iterator[ScoreInterval]:
+        for name, objective in self.roles.labelled.items():
+            if self._cross_validated(name):
+                solved = self.solved[name]
+                yield ScoreInterval(name, solved.metric, solved.interval, cross_validated=True)
+            elif has_validation(objective):
+                yield score_interval(objective, objective.outputs(self.evaluator.vectors(name)))
+
     def _state_of(self, name: str) -> TaskState:
         """The metrics of a task: cross-validated where its validation rows were trained on, or it has none."""
         objective, solved = self.roles.all[name], self.solved.get(name)
-        if solved and solved.folds and (solved.held_out or not has_validation(objective)):
+        if solved and self._cross_validated(name):
             marked = {**solved.metrics, CROSS_VALIDATED: True}
         else:
             marked = self.evaluator([name])[name] | ({TRAINED_ON: True} if solved and solved.held_out else {})

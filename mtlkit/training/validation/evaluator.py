@@ -16,7 +16,7 @@ from mtlkit.data.encoded import Encoded
 from mtlkit.errors import DivergedError, NotFiniteError
 from mtlkit.evaluation.metric_names import all_metrics
 from mtlkit.evaluation.metrics import Array
-from mtlkit.evaluation.task_metrics import hits_of
+from mtlkit.evaluation.task_metrics import hits_of, main_interval, main_metric
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.engines.fast import SupportsEncode, fastest
 from mtlkit.model.multitask import MultiTaskModel
@@ -25,7 +25,7 @@ from mtlkit.runs.record import NOT_MEASURED
 from mtlkit.training.distributed.encoding import encode_shared
 from mtlkit.training.distributed.ranks import ALONE, Ranks
 from mtlkit.training.events import TaskState
-from mtlkit.training.head_incidents import RowsJudged
+from mtlkit.training.head_incidents import RowsJudged, ScoreInterval
 from mtlkit.training.objectives.base import HeadObjective, Objective, all_inputs
 from mtlkit.training.sampling.columns import shared_texts
 
@@ -154,6 +154,13 @@ def judged(
     if hits is not None:
         own = len(objective.task.train) + np.arange(len(true)) if rows is None else rows
         yield RowsJudged(objective.task.name, own, hits, rows is not None)
+
+
+def score_interval(objective: HeadObjective, outputs: Array) -> ScoreInterval:
+    """The event about the interval of a head's score on its validation rows, from its outputs for them, (N, outputs)."""
+    spec = objective.task.spec.uncalibrated()  # scores are measured before a head is calibrated
+    interval = main_interval(spec, outputs, objective.validation.labels)
+    return ScoreInterval(objective.task.name, main_metric(spec), interval.ends if interval else None)
 
 
 def trained_weights(model: MultiTaskModel, frozen_params: frozenset[str]) -> dict[str, Tensor]:

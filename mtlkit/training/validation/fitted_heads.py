@@ -13,12 +13,12 @@ from mtlkit.inference.scope.scope import Scope
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.events import BestOfTask, Note
 from mtlkit.training.freezing.features import FeatureSource
-from mtlkit.training.head_incidents import CalibrationFitted, RowsJudged, ScopeFitted
+from mtlkit.training.head_incidents import CalibrationFitted, RowsJudged, ScopeFitted, ScoreInterval
 from mtlkit.training.plan import TrainPlan
 from mtlkit.training.setup import TaskRoles
 from mtlkit.training.state_dict import copy_into
 from mtlkit.training.validation.calibrate import calibrate_heads
-from mtlkit.training.validation.evaluator import Evaluator, has_validation, judged
+from mtlkit.training.validation.evaluator import Evaluator, has_validation, judged, score_interval
 from mtlkit.training.validation.scope import fit_scopes
 
 
@@ -48,6 +48,12 @@ class FittedHeads:
         for fitted in fit_scopes(self.plan, self.roles, self.evaluator, self.source):
             self.scopes[fitted.task] = fitted.scope
             yield fitted
+
+    def intervals(self) -> Iterator[ScoreInterval]:
+        """The intervals of the scores of all heads with validation rows."""
+        for name, objective in self.roles.labelled.items():
+            if has_validation(objective):
+                yield score_interval(objective, objective.outputs(self.evaluator.vectors(name)))
 
     def with_bests(self, bests: Sequence[BestOfTask], step: int) -> tuple[BestOfTask, ...]:
         """The best evaluations of tasks with heads that are fitted to their weights, where these were kept. Those that are in the

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,7 @@ NOT_IN_KEY = {"out", "overwrite", "runs", "cache_memory", "track_every", "router
     *("task", "watch", "cap", "encoding", "on_bad_row", "init", "device", "precision"),
     *("resume", "save_every", "keep_state", "extend", "keep_best_per_task", "verbose", "calibrate", "solver", "prototypes"),
     *("license", "language"),
-    *("holdout", "refit"),
+    *("holdout", "refit", "test"),
 }
 
 Outputs = Mapping[str, Array]  # of the heads for the rows to score, by task, each (N, outputs)
@@ -75,7 +76,7 @@ def key_of(
     content = {
         "tasks": list(tasks),
         "options": {name: value for name, value in plain(options).items() if name not in NOT_IN_KEY | unchanged},
-        "data": {name: {**data, "source": None} for name, data in prepared.fingerprints.items()},
+        "data": {name: trained_rows(data) for name, data in prepared.fingerprints.items() if "source" in data},
         "heads": {name: spec.uncalibrated().to_json() for name, spec in model.tasks.items()},
         "rows": {name: rows[name].sha256 for name in tasks},
         "start": parent["digest"] if parent else None,
@@ -83,6 +84,11 @@ def key_of(
         "versions": {package: version(package) for package in ("mtlkit", "torch")},
     }
     return cache_key(FORMAT, json.dumps(content, sort_keys=True))
+
+
+def trained_rows(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The fingerprint of a task without what changes no training: where its rows were, and those of `--test`."""
+    return {**{key: value for key, value in data.items() if key != "test"}, "source": None}
 
 
 def baseline_entry(folder: Path, key: str) -> StoreEntry:

@@ -30,6 +30,7 @@ from mtlkit.recipes.training.planning.adapters import adapters_of, check_frozen,
 from mtlkit.recipes.training.planning.continual import check_continual, parse_rehearsed, parse_watched
 from mtlkit.recipes.training.planning.few_shot import check_few_shot
 from mtlkit.recipes.training.planning.held_out import check_refit
+from mtlkit.recipes.training.planning.test_rows import parse_tests
 from mtlkit.training.balancing.registry import check_balance
 from mtlkit.training.distributed.ranks import ALONE, Ranks
 from mtlkit.training.freezing.apply import prefix_depth
@@ -101,6 +102,7 @@ def make_plan(options: Options, spec: CommandSpec, init: str | None, ranks: Rank
         adapter=adapter,
         ranks=ranks,
         usual_rate=options.usual_rate(architecture.dim if start else None),
+        tests=parse_tests(options, start, known, sources | watched),
     )
     check_shared(plan)
     check_continual(plan, known)

@@ -1,0 +1,112 @@
+"""Advice after a training, on what was found in it: only what measurements of this project back, with their figures.
+
+The figures are those of `examples/README.md` and `docs/results.md`; `tests/report/training/test_advice.py` looks them up there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from mtlkit.errors import listed
+from mtlkit.report.tables import points, unit_of
+from mtlkit.report.text import one_line
+
+MOST = 2  # lines of advice
+FEW_PER_CLASS = 16  # training rows per class up to which `--few-shot` was measured
+LEAST_STEPS = 60
+
+
+def advice(
+    options: Mapping[str, Any], data: Mapping[str, Any], metrics: Mapping[str, Any], classes: Mapping[str, int]
+) -> list[str]:
+    """At most two lines of advice, the most important first: from the options, data and metrics in the record of a run, and the
+    number of classes of each task."""
+    lines = [
+        *_forgetting(options, data, metrics),
+        *_sharing(options, metrics),
+        *_few_rows(options, data, classes),
+        *_few_steps(metrics),
+    ]
+    return lines[:MOST]
+
+
+def _forgetting(options: Mapping[str, Any], data: Mapping[str, Any], metrics: Mapping[str, Any]) -> Iterator[str]:
+    """On old tasks whose heads were kept and that lost beyond noise."""
+    lost = {
+        one_line(change["task"]).plain: change
+        for change in _list(metrics.get("forgetting"), "changes")
+        if _high(change) < 0 and _kept(change["task"], options, data)
+    }
+    if not lost:
+        return
+    losses = (f"{name} lost {points(-change['change'])} {unit_of(change['metric'])}" for name, change in lost.items())
+    if not any(str(guard).partition(":")[0] == "lwf" for guard in options.get("guard", ())):
+        way = "--guard lwf kept old tasks within 0.6 points in our measurements; see docs/concepts/forgetting"
+    else:
+        way = "--adapter lora:8 --adapter-per task left old tasks unchanged in our measurements; see docs/concepts/adapters"
+    yield f"{listed(losses)}: {way}"
+
+
+def _kept(task: str, options: Mapping[str, Any], data: Mapping[str, Any]) -> bool:
+    """Whether the head of a task stayed as it was: watched, or frozen. `--guard lwf` protects no others."""
+    frozen = [item for text in options.get("freeze", ()) for item in str(text).split(",")]
+    return bool(data.get(task, {}).get("watched")) or f"head:{task}" in frozen or "heads" in frozen
+
+
+def _sharing(options: Mapping[str, Any], metrics: Mapping[str, Any]) -> Iterator[str]:
+    """On tasks that are worse together than alone, beyond noise."""
+    worse = [
+        f"{one_line(task['task']).plain} is {points(-task['difference'])} {unit_of(task['metric'])} worse than alone"
+        for task in _list(metrics.get("sharing"), "tasks")
+        if task.get("beyond_noise") and task["difference"] < 0
+    ]
+    if not worse:
+        return
+    if options.get("schedule") == "proportional":
+        way = "--schedule round-robin had 61.7 % on the smallest task in our measurements, proportional 55.0 %; see examples"
+    elif options.get("schedule") == "sequential":
+        way = "--schedule round-robin had 83.1 % on the first task in our measurements, sequential 82.1 %; see examples"
+    else:
+        way = "no --schedule or --balance did better beyond noise in our measurements; see examples/README.md"
+    yield f"{listed(worse)}: {way}"
+
+
+def _few_rows(options: Mapping[str, Any], data: Mapping[str, Any], classes: Mapping[str, int]) -> Iterator[str]:
+    """On heads of a frozen backbone with few rows per class."""
+    if options.get("few_shot", True) or "backbone" not in options.get("freeze", ()) or options.get("adapter"):
+        return
+    few = []
+    for task, count in classes.items():
+        train = data.get(task, {}).get("train")
+        if count > 1 and isinstance(train, dict) and train.get("rows", 0) <= FEW_PER_CLASS * count:
+            few.append(one_line(task).plain)
+    if few:
+        yield (
+            f"{listed(few)}: few rows per class; --few-shot was 9 points better than --freeze backbone on 8 rows per class in "
+            "our measurements; see docs/results"
+        )
+
+
+def _few_steps(metrics: Mapping[str, Any]) -> Iterator[str]:
+    """On a loss that was still falling after very few steps."""
+    trends = metrics.get("loss_trends")
+    for found in trends if isinstance(trends, list) else ():
+        steps = found.get("steps", LEAST_STEPS)
+        if found.get("trend") == "still learning" and steps < LEAST_STEPS:
+            yield (
+                f"{steps} steps are few: 60 (--min-steps 60) were 4.8 points better than 6 to 12 in our measurements; see "
+                "docs/results"
+            )
+            return
+
+
+def _list(report: Any, key: str) -> Sequence[Mapping[str, Any]]:
+    values = report.get(key) if isinstance(report, dict) else None
+    return [value for value in values or () if isinstance(value, dict)]
+
+
+def _high(change: Mapping[str, Any]) -> float:
+    """The upper end of the interval of a change; 0 if that is unknown."""
+    interval = change.get("interval")
+    return float(interval[1]) if isinstance(interval, (list, tuple)) and len(interval) == 2 else 0.0
