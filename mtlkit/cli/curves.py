@@ -20,13 +20,18 @@ if TYPE_CHECKING:
 def curves(options: CurvesOptions, as_json: bool) -> None:
     """Plot the losses of a run, finished or still training.
 
-    Per task: the smoothed training loss and the validation loss of every epoch, drawn in the terminal. --output writes a picture
-    instead, with raw losses, scores and gradient norms.
+    Per task: the smoothed training loss and the validation loss of every epoch, drawn in the terminal, with a mark where weights
+    are kept. --output writes a picture instead, with raw losses, scores and gradient norms. --follow draws a running training
+    until it ends.
     """
+    from mtlkit.cli.curves_follow import follow
     from mtlkit.recipes.curves import curves as read
     from mtlkit.report.curves import curve_text
     from mtlkit.report.log_reader import solved_without_steps
 
+    if options.follow:
+        follow(options, as_json)
+        return
     shown = read(options)
     say(f"curves of {shown.log}, {shown.reason}")
     if as_json:
@@ -61,6 +66,7 @@ def register(app: typer.Typer, panel: str) -> None:
         "mtlkit curves",
         "mtlkit curves runs/mtl --smooth 50",
         "mtlkit curves runs/mtl --output curves.svg",
+        "mtlkit curves runs/mtl --follow",
         "mtlkit curves runs/mtl --json",
     ]
     add_command(app, "curves", CurvesOptions, curves, examples, panel)

@@ -126,8 +126,7 @@ class TaskTrainingOptions(PromptOptions, ShapeOptions, HeldOutOptions, TrainingO
     )
     test: list[str] = option(
         [],
-        "Score the kept weights once on test rows, at the end. Alone: on the test split of every task. NAME: of one task. "
-        "NAME=SOURCE: on other rows, a file of test rows for example. Repeatable.",
+        "At the end, score once on test rows: of all tasks, of NAME, or from SOURCE.",
         panel=DATA,
         metavar="[NAME[=SOURCE]]",
         rank=1,

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
 from mtlkit.config.commands.run_commands import CurvesOptions
-from mtlkit.errors import UsageError, listed, suggest
+from mtlkit.errors import IntegrityError, UsageError, listed, suggest
 from mtlkit.recipes.inputs.command_line import command_line
 from mtlkit.recipes.inputs.input_files import inputs_of
 from mtlkit.recipes.inputs.picture_files import check_matplotlib, picture_format
-from mtlkit.report.log_reader import Curves, read_curves, solved_without_steps
+from mtlkit.report.log_reader import Curves, Kept, read_curves, solved_without_steps
 from mtlkit.runs.atomic import atomic_file, saving
 from mtlkit.runs.lock import locked
 from mtlkit.runs.outputs import check_output_file
 from mtlkit.runs.overlap import Input
-from mtlkit.runs.record import CHECKPOINTS, LOG, newest_run
+from mtlkit.runs.record import CHECKPOINTS, LOG, RECORD, newest_run, read_record
 
 FORMATS = (".svg", ".png", ".pdf")
 
@@ -38,7 +38,7 @@ def curves(options: CurvesOptions) -> ShownCurves:
         check_output_file(options.output, inputs, overwrite=options.overwrite)
     log, reason = find_log(options.run, options.runs)
     inputs.append(Input(log, "the log"))
-    curves_read = read_curves(log)
+    curves_read = with_recorded(read_curves(log), log.parent)
     if not curves_read.tasks and not curves_read.solved:
         raise UsageError(f"{log}: no steps logged yet")
     if options.output is not None:
@@ -48,6 +48,18 @@ def curves(options: CurvesOptions) -> ShownCurves:
             check_output_file(options.output, inputs, overwrite=options.overwrite)
             write_picture(curves_read, options.output, log.resolve().parent.name, options.smooth)
     return ShownCurves(curves_read, log, reason)
+
+
+def with_recorded(curves: Curves, folder: Path) -> Curves:
+    """The curves of a finished run with the evaluation that its record says was kept."""
+    if not (folder / RECORD).is_file():
+        return curves
+    try:
+        metrics = read_record(folder).metrics
+    except IntegrityError:  # the log can still be drawn
+        return curves
+    epoch, step = metrics.get("best_epoch"), metrics.get("best_step")
+    return replace(curves, kept=Kept(step, epoch)) if isinstance(step, int) and isinstance(epoch, int) and step else curves
 
 
 def find_log(run: Path | None, runs: Path) -> tuple[Path, str]:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
+<<<<<<< HEAD
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+=======
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+>>>>>>> b37e1fd9 (Follow a training with curves, and mark what is kept)
 from math import isfinite, sqrt
 from pathlib import Path
 from typing import Any
@@ -56,9 +61,20 @@ class TaskCurves:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """The evaluation whose weights are kept, or would be if the training ended now: its step, and its epoch if known."""
+
+    step: int
+    epoch: int | None = None
+
+    def __str__(self) -> str:
+        return f"step {self.step:,}" if self.epoch is None else f"epoch {self.epoch:,}"
+
+
+@dataclass(frozen=True)
 class Curves:
     """The curves in a log: of tasks, of guards by name, and the gradient norm before clipping. `epochs` are the steps at which
-    epochs ended, `solved` the tasks whose heads L-BFGS solved, without steps.
+    epochs ended, `solved` the tasks whose heads L-BFGS solved, without steps. `kept` is the evaluation whose weights are kept.
     """
 
     tasks: tuple[TaskCurves, ...]
@@ -66,13 +82,21 @@ class Curves:
     gradient_norm: Series
     epochs: tuple[int, ...]
     solved: tuple[str, ...] = ()
+    kept: Kept | None = None
 
     def to_json(self, span: int | None = None) -> dict[str, Any]:
         guards = {
             name: {**losses.to_json(), "smoothed": list(losses.smoothed(span).values)} for name, losses in self.guards.items()
         }
         tasks = {task.task: task.to_json(span) for task in self.tasks}
-        return {"tasks": tasks, "guards": guards, "gradient_norm": self.gradient_norm.to_json(), "epochs": list(self.epochs)}
+        kept = None if self.kept is None else asdict(self.kept)
+        return {
+            "tasks": tasks,
+            "guards": guards,
+            "gradient_norm": self.gradient_norm.to_json(),
+            "epochs": list(self.epochs),
+            "kept": kept,
+        }
 
 
 def solved_without_steps(curves: Curves) -> str:
@@ -103,6 +127,7 @@ def read_curves(path: Path) -> Curves:
 
     Raises UsageError if the file cannot be read, IntegrityError that names a damaged line.
     """
+<<<<<<< HEAD
     log = _Log()
     read_log(path, log.take)
     return log.curves()
@@ -110,22 +135,29 @@ def read_curves(path: Path) -> Curves:
 
 def read_log(path: Path, take: Callable[[Mapping[str, Any]], None]) -> None:
     """Gives the records of a log, one after another, to `take`. Raises as `read_curves`."""
+=======
+    log = LogReader()
+>>>>>>> b37e1fd9 (Follow a training with curves, and mark what is kept)
     try:
         check_file(path)
         with path.open("rb") as file:
             for number, text in enumerate(file, 1):
+<<<<<<< HEAD
                 try:
                     take(parse_json(text))
                 except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
                     if text.endswith(b"\n"):
                         reason = f"no {error}" if isinstance(error, KeyError) else error
                         raise IntegrityError(f"{path}:{number}: not a line of a training log ({reason}); restore it") from None
+=======
+                log.line(text, f"{path}:{number}")
+>>>>>>> b37e1fd9 (Follow a training with curves, and mark what is kept)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}; name the folder of a run that a training wrote") from None
 
 
-class _Log:
-    """Collects the records of a log. A step that was repeated after a resume replaces the earlier one."""
+class LogReader:
+    """Collects the records of a log, line by line. A step that was repeated after a resume replaces the earlier one."""
 
     def __init__(self) -> None:
         self.step = 0
@@ -136,6 +168,16 @@ class _Log:
         self.norms: dict[int, float] = {}
         self.epochs: set[int] = set()
         self.solved: list[str] = []
+        self.kept: Kept | None = None
+
+    def line(self, text: bytes, place: str) -> None:
+        """Takes a line, which is ignored if it is incomplete. Raises IntegrityError, naming the place, if it is damaged."""
+        try:
+            self.take(parse_json(text))
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+            if text.endswith(b"\n"):
+                reason = f"no {error}" if isinstance(error, KeyError) else error
+                raise IntegrityError(f"{place}: not a line of a training log ({reason}); restore it") from None
 
     def take(self, line: Mapping[str, Any]) -> None:
         """Takes a record: a step or an evaluation; others are ignored. In logs of earlier versions, without a "type", an
@@ -147,6 +189,8 @@ class _Log:
             ends_epoch = line["type"] == "epoch" if "type" in line else "epoch" in line
             if ends_epoch and self.step:
                 self.epochs.add(self.step)
+            if line.get("best") and self.step and line.get("epoch") != 0:  # 0: heads that were solved
+                self.kept = Kept(self.step, line.get("epoch"))
             for state in line["tasks"]:
                 self._evaluation(state["task"], state["kind"], state["validation"])
         elif line.get("event") == "head_solved":
@@ -172,7 +216,7 @@ class _Log:
         names = dict.fromkeys([*self.validation, *self.train])  # in the order of the run's tasks, which evaluations keep
         tasks = [self._task(name) for name in names if not name.startswith(GUARD)]
         guards = {name.removeprefix(GUARD): series(self.train[name]) for name in names if name.startswith(GUARD)}
-        return Curves(tuple(tasks), guards, series(self.norms), tuple(sorted(self.epochs)), tuple(self.solved))
+        return Curves(tuple(tasks), guards, series(self.norms), tuple(sorted(self.epochs)), tuple(self.solved), self.kept)
 
     def _task(self, name: str) -> TaskCurves:
         train, validation, scores = (series(values[name]) for values in (self.train, self.validation, self.scores))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from forks import Forks
 from rich.console import Console
 
 from mtlkit.cli.curves import print_curves
 from mtlkit.runs.record import LOG
 
+CONTROL = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 Typed = Callable[..., Any]
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -29,7 +33,7 @@ def test_curves_of_a_run(typed: Typed, mtl: Path, width: int, terminal: bool) ->
     assert answer.err.startswith(f"curves of {mtl / LOG}, ")
     assert answer.widest <= width
     assert answer.out.startswith("kind ")
-    assert answer.out.rstrip().endswith("●: validation loss; below: steps")
+    assert answer.out.rstrip().endswith("●: validation loss (◆: kept); below: steps")
     assert "\x1b" not in answer.out
 
 
@@ -45,13 +49,37 @@ def test_solved_heads_have_none(typed: Typed, solved: Path, tmp_path: Path) -> N
 
 def test_as_numbers(typed: Typed, mtl: Path) -> None:
     document = json.loads(typed("curves", mtl, "--json", "--smooth", 1).out)
-    assert list(document) == ["log", "tasks", "guards", "gradient_norm", "epochs"]
+    assert list(document) == ["log", "tasks", "guards", "gradient_norm", "epochs", "kept"]
     kind = document["tasks"]["kind"]
     assert kind["train"]["smoothed"] == kind["train"]["values"]
     assert len(kind["train"]["steps"]) == len(kind["train"]["values"])
     assert kind["validation"]["steps"] == [0, *document["epochs"]]
     assert kind["scores"]["metric"] == "accuracy"
     assert len(kind["scores"]["values"]) == 11
+
+
+def test_following_a_finished_run_ends_at_once(typed: Typed, mtl: Path, tmp_path: Path) -> None:
+    plain = typed("curves", mtl, "--follow")
+    assert plain.code == 0, plain.err
+    assert sum("  kind  val loss " in line for line in plain.out.splitlines()) == 11
+    assert sum(line.endswith("kept so far") for line in plain.out.splitlines()) == 2
+    assert plain.err.splitlines()[-1] == f"{mtl}: the training has ended; next: mtlkit info {mtl}"
+    drawn = typed("curves", mtl, "--follow", terminal=True, width=80)
+    assert drawn.code == 0, drawn.err
+    assert max(map(len, CONTROL.sub("", drawn.out).splitlines())) <= 80
+    assert "●: validation loss (◆: kept)" in drawn.out
+    refused = typed("curves", mtl, "--follow", "--json")
+    assert refused.code == 2
+    assert "remove one of them" in refused.err
+
+
+def test_ctrl_c_ends_the_wait_for_a_training(forks: Forks, tmp_path: Path) -> None:
+    child = forks.start("curves", tmp_path / "new", "--follow")
+    written = child.name.with_suffix(".err")
+    assert child.until(lambda: written.exists() and "waiting for a training" in written.read_text(), pause=0.05)
+    child.kill(signal.SIGINT)
+    assert child.wait() == 130
+    assert child.err.endswith("mtlkit: interrupted\n")
 
 
 def test_a_picture_by_a_process_of_its_own(forked: Cli, mtl: Path, tmp_path: Path) -> None:

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from drawing import HOSTILE, STYLE, drawn, widest
 
-from mtlkit.report.curves import HEIGHT, curve_text, loss_ticks, thinned
-from mtlkit.report.log_reader import Curves, Series, TaskCurves, read_curves
+from mtlkit.report.curves import HEIGHT, curve_text, evaluation_lines, loss_ticks, thinned
+from mtlkit.report.log_reader import Curves, Kept, Series, TaskCurves, read_curves
 from mtlkit.runs.record import LOG
 
 BRAILLE = re.compile("[\u2800-\u28ff]")
@@ -30,7 +31,7 @@ def test_a_real_training_fits_the_terminal(runs: Path, width: int, columns: int)
     found = read_curves(runs / "mtl" / LOG)
     text = drawn(curve_text(found, width), width)
     assert widest(text) <= width
-    titles = [line.split() for line in text.splitlines() if line.startswith(("kind", "state"))]
+    titles = [[name for name in line.split() if name in ("kind", "state")] for line in text.splitlines() if "kept: epoch" in line]
     assert titles == ([["kind"], ["state"]] if columns == 1 else [["kind", "state"]])
     assert len(text.splitlines()) == (2 // columns) * (HEIGHT + 2) + 1
     assert len(BRAILLE.findall(text)) > 20
@@ -109,3 +110,31 @@ def test_thinned_keeps_the_ends() -> None:
 def test_ticks_of_close_losses_differ() -> None:
     assert [name.strip() for name in loss_ticks([1.0981, 1.1013, 1.1052])] == ["1.098", "1.101", "1.105"]
     assert [name.strip() for name in loss_ticks([0.5, 1.0, 1.5])] == ["0.5", "1", "1.5"]
+
+
+def test_the_kept_evaluation_is_marked() -> None:
+    text = drawn(curve_text(replace(curves(task()), kept=Kept(20, 2)), 80))
+    assert text.splitlines()[0].split() == ["topic", "kept:", "epoch", "2"]
+    assert text.count("◆") == 2  # one is in the legend
+    plain = drawn(curve_text(replace(curves(task()), kept=Kept(20)), 80, ascii_only=True))
+    assert "kept: step 20" in plain
+    assert "(K: kept)" in plain
+    assert "◆" not in drawn(curve_text(curves(task()), 80))
+
+
+@pytest.mark.parametrize(("height", "plots"), [(60, 3), (36, 3), (26, 2), (8, 0)])
+def test_a_low_terminal_has_lower_or_fewer_plots(height: int, plots: int) -> None:
+    text = drawn(curve_text(curves(task("one"), task("two"), task("three")), 80, height=height))
+    assert len(text.splitlines()) <= height
+    assert text.count("┌") == plots
+    for name in ("one", "two", "three"):
+        assert f"{name} " in text
+
+
+def test_lines_of_evaluations() -> None:
+    found = replace(curves(task(), task("a\nb")), kept=Kept(20, 2))
+    lines = evaluation_lines(found, curves())
+    assert lines[:2] == ["step 0  topic  val loss 1.75", "step 0  a b  val loss 1.75"]
+    assert lines[2] == "step 20  topic  val loss 0.25  accuracy 0.500  kept so far"
+    assert len(lines) == 6
+    assert evaluation_lines(found, found) == []

@@ -75,6 +75,12 @@ class CurvesOptions(CheckedOptions):
         default_text="the square root of the number of steps",
         rank=2,
     )
+    follow: bool = option(
+        False,
+        "Follow a running training: draw new points as its log grows, and end when it ends. With --output, rewrite the picture.",
+        panel=COMMON,
+        rank=3,
+    )
     runs: Path = runs_folder()
     overwrite: bool = option(False, "Replace --output.", panel=OUTPUT)
 

@@ -11,7 +11,7 @@ from mtlkit.cli.options.help import Entry, Page
 if TYPE_CHECKING:
     from cli.conftest import Typed
 
-SCREENS = 120  # lines of two screens, with a little left over
+SCREENS = 125  # lines of two screens, with a little left over
 
 
 def panels(text: str) -> list[str]:
