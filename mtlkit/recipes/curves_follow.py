@@ -12,7 +12,7 @@ from mtlkit.config.commands.run_commands import CurvesOptions
 from mtlkit.recipes.curves import check_picture, find_log, write_picture
 from mtlkit.recipes.inputs.command_line import command_line
 from mtlkit.recipes.inputs.input_files import inputs_of
-from mtlkit.report.log_reader import Curves, LogReader
+from mtlkit.report.log_reader import Curves, LogReader, read_line
 from mtlkit.runs.lock import is_locked, locked
 from mtlkit.runs.outputs import check_output_file
 from mtlkit.runs.record import CHECKPOINTS, LOG, RECORD
@@ -56,7 +56,7 @@ class LogFollower:
                 if not text.endswith(b"\n"):  # it is being written
                     break
                 self.number += 1
-                self.reader.line(text, f"{path}:{self.number}")
+                read_line(text, f"{path}:{self.number}", self.reader.take)
                 self.offset += len(text)
                 self.tail = (self.tail + text)[-TAIL:]
                 news = True

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-<<<<<<< HEAD
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-=======
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
->>>>>>> b37e1fd9 (Follow a training with curves, and mark what is kept)
 from math import isfinite, sqrt
 from pathlib import Path
 from typing import Any
@@ -127,33 +122,31 @@ def read_curves(path: Path) -> Curves:
 
     Raises UsageError if the file cannot be read, IntegrityError that names a damaged line.
     """
-<<<<<<< HEAD
-    log = _Log()
+    log = LogReader()
     read_log(path, log.take)
     return log.curves()
 
 
 def read_log(path: Path, take: Callable[[Mapping[str, Any]], None]) -> None:
     """Gives the records of a log, one after another, to `take`. Raises as `read_curves`."""
-=======
-    log = LogReader()
->>>>>>> b37e1fd9 (Follow a training with curves, and mark what is kept)
     try:
         check_file(path)
         with path.open("rb") as file:
             for number, text in enumerate(file, 1):
-<<<<<<< HEAD
-                try:
-                    take(parse_json(text))
-                except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-                    if text.endswith(b"\n"):
-                        reason = f"no {error}" if isinstance(error, KeyError) else error
-                        raise IntegrityError(f"{path}:{number}: not a line of a training log ({reason}); restore it") from None
-=======
-                log.line(text, f"{path}:{number}")
->>>>>>> b37e1fd9 (Follow a training with curves, and mark what is kept)
+                read_line(text, f"{path}:{number}", take)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}; name the folder of a run that a training wrote") from None
+
+
+def read_line(text: bytes, place: str, take: Callable[[Mapping[str, Any]], None]) -> None:
+    """Gives the record of a line to `take`, unless the line is incomplete. Raises IntegrityError, naming the place, if it is
+    damaged."""
+    try:
+        take(parse_json(text))
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        if text.endswith(b"\n"):
+            reason = f"no {error}" if isinstance(error, KeyError) else error
+            raise IntegrityError(f"{place}: not a line of a training log ({reason}); restore it") from None
 
 
 class LogReader:
@@ -169,15 +162,6 @@ class LogReader:
         self.epochs: set[int] = set()
         self.solved: list[str] = []
         self.kept: Kept | None = None
-
-    def line(self, text: bytes, place: str) -> None:
-        """Takes a line, which is ignored if it is incomplete. Raises IntegrityError, naming the place, if it is damaged."""
-        try:
-            self.take(parse_json(text))
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-            if text.endswith(b"\n"):
-                reason = f"no {error}" if isinstance(error, KeyError) else error
-                raise IntegrityError(f"{place}: not a line of a training log ({reason}); restore it") from None
 
     def take(self, line: Mapping[str, Any]) -> None:
         """Takes a record: a step or an evaluation; others are ignored. In logs of earlier versions, without a "type", an
