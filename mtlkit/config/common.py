@@ -107,7 +107,7 @@ class PromptOptions(CheckedOptions):
 class TrainingOptions(MachineOptions):
     """Options of every command that trains."""
 
-    precision: Precision = option("auto", "Number format; auto is bf16 on CUDA and fp32 elsewhere.", panel=MACHINE)
+    precision: Precision = option("auto", "Number format; auto is bf16 on CUDA and fp32 elsewhere.", panel=MACHINE, advanced=True)
     out: Path | None = option(
         None,
         "Folder to write the run to.",
