@@ -18,7 +18,7 @@ from workers import serve
 
 from mtlkit.config.architecture import Architecture, Encoding
 from mtlkit.config.commands.pretrain import PretrainOptions
-from mtlkit.data.batching import WindowSampler
+from mtlkit.data.windows import WindowSampler
 from mtlkit.data.datasets.corpus import read_corpus
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.sources.rows import SkippedRows

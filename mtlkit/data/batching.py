@@ -135,41 +135,16 @@ def balanced(classes: NDArray[np.int64], epoch: int, seed: int, name: str) -> Ro
     for index, (label, size) in enumerate(zip(present.tolist(), sizes.tolist(), strict=True)):
         # positions 0, 1, 2, ... of all epochs are assigned to the classes in turn
         begin, end = ((done * len(classes) + len(present) - 1 - index) // len(present) for done in (epoch, epoch + 1))
-        sampled.append(np.flatnonzero(classes == label)[_passes(size, begin, end, seed, name, label)])
+        sampled.append(np.flatnonzero(classes == label)[shuffled_passes(size, begin, end, seed, name, "class", label)])
     return np.concatenate(sampled)
 
 
-def _passes(size: int, begin: int, end: int, seed: int, name: str, label: int) -> Rows:
+def shuffled_passes(size: int, begin: int, end: int, seed: int, *key: int | str) -> Rows:
     """Positions `begin` to `end` of an endless sequence of shuffled passes over `size` rows. Complete passes in the middle stay
     unshuffled, as the order within an epoch does not matter."""
     first, last = begin // size, end // size
-    opening, closing = (generator(seed, name, "class", label, number).permutation(size) for number in (first, last))
+    opening, closing = (generator(seed, *key, number).permutation(size) for number in (first, last))
     if first == last:
         return opening[begin - first * size : end - first * size]
     whole = np.tile(np.arange(size), last - first - 1)
     return np.concatenate([opening[begin - first * size :], whole, closing[: end - last * size]])
-
-
-@dataclass(frozen=True)
-class WindowSampler:
-    """A packed stream of tokens, cut into windows of `length` tokens and their targets, without padding."""
-
-    ids: NDArray[np.unsignedinteger]
-    length: int
-
-    def __len__(self) -> int:
-        return (len(self.ids) - 1) // self.length
-
-    def take(self, windows: Rows, shift: int = 0) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Ids and targets, each (windows * length,). `shift` moves all windows, so that epochs are cut differently."""
-        starts = windows * self.length + shift
-        positions = (starts[:, None] + np.arange(self.length)).ravel()
-        return self.ids[positions].astype(np.int64), self.ids[positions + 1].astype(np.int64)
-
-    def epoch(self, epoch: int, seed: int, per_batch: int) -> tuple[list[Rows], int]:
-        """Batches of windows for one epoch, and their shift."""
-        random = generator(seed, "windows", epoch)
-        shift = int(random.integers(self.length)) if len(self) > 1 else 0
-        count = (len(self.ids) - 1 - shift) // self.length
-        order = random.permutation(count)
-        return [order[start : start + per_batch] for start in range(0, count, per_batch)], shift

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from mtlkit.config.commands.pretrain import SCRATCH, PretrainOptions
+from mtlkit.config.mix import names_of
 from mtlkit.config.source_record import SourceRecord
-from mtlkit.data.batching import WindowSampler
 from mtlkit.data.cache import encode_cached, fingerprint
 from mtlkit.data.datasets.corpus import read_corpus
 from mtlkit.data.datasets.labelled_rows import ReadOptions
+from mtlkit.data.encoded import Encoded
 from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.data.tokenization.tokenizer import train_tokenizer
+from mtlkit.data.windows import MixedWindows, WindowSampler
 from mtlkit.errors import DataError, UsageError, listed
 from mtlkit.inference.compute import Compute, choose_compute
 from mtlkit.inference.find_model import ModelRef
@@ -52,6 +54,7 @@ def stream(options: PretrainOptions) -> Iterator[Event]:
     with open_session(options, "pretrain", "pretrain") as session:
         yield from session.take_notes()
         options, out, ranks = session.options, session.out, session.ranks
+        shares = options.shares
         if session.finished:
             yield Finished(out, session.finished.metrics, 0.0, next_command(NEXT, out, "pretrain", options))
             return
@@ -62,7 +65,7 @@ def stream(options: PretrainOptions) -> Iterator[Event]:
             raise UsageError("--extend adds epochs, and --tokens sets the length of the training; train again with more")
         if origin:
             yield Note(f"starting from {origin}, {origin.reason}")
-        corpus, start = yield from _read(options, origin, compute)
+        corpus, start = yield from _read(options, shares, origin, compute)
         data = {**corpus.data, TOKENIZER: fingerprint([start.encoder.tokenizer.to_str()])}
         session.check_inputs(start.objective.model, data)
         saver = session.saver(compute, data, options.init or SCRATCH, start.parent)
@@ -147,7 +150,7 @@ def _texts_of(error: DivergedStep, corpus: PretrainData, start: BaseStart) -> di
 
 
 def _read(
-    options: PretrainOptions, origin: ModelRef | None, compute: Compute
+    options: PretrainOptions, shares: Sequence[float] | None, origin: ModelRef | None, compute: Compute
 ) -> Generator[Event, None, tuple[PretrainData, BaseStart]]:
     """Reads the texts, and loads the model, or trains a tokenizer for a fresh one."""
     start = continued_start(options, origin, compute) if origin else None
@@ -162,9 +165,33 @@ def _read(
         start = fresh_start(options, train_tokenizer(texts, options.vocab_size, options.lowercase), compute)
     yield from map(Note, start.notes)
     context = min(options.context, start.backbone.architecture.max_length)
-    windows = WindowSampler(encode_cached(texts, start.encoder, whole=True).ids, context)
+    windows = _windows(options, shares, encode_cached(texts, start.encoder, whole=True), split.ends, context)
+    if isinstance(windows, MixedWindows):
+        yield Note(mix_line(windows, names_of(options.sources)))
     unseen = read_held_out(held_out, start.encoder)
-    if not len(windows):
-        raise DataError(f"{len(windows.ids):,} tokens do not fill one window of --context {context}; add text")
     data = {"texts": fingerprint(texts), "held_out": fingerprint(held_out), "sources": options.sources}
     return PretrainData(windows, unseen, data, split.records), start
+
+
+def _windows(
+    options: PretrainOptions, shares: Sequence[float] | None, encoded: Encoded, ends: Sequence[int], context: int
+) -> WindowSampler:
+    """The windows of the texts, of which each source has those up to its end. Raises DataError if there are too few tokens."""
+    if shares is None:
+        windows = WindowSampler(encoded.ids, context)
+    else:
+        windows = mixed = MixedWindows(encoded.ids, context, tuple(encoded.offsets[list(ends)].tolist()), tuple(shares))
+        if short := [name for name, count in zip(options.sources, mixed.counts, strict=True) if not count]:
+            raise DataError(f"--mix: {listed(short)}: too few tokens for one window of --context {context}; omit it, or add text")
+    if not len(windows):
+        raise DataError(f"{len(windows.ids):,} tokens do not fill one window of --context {context}; add text")
+    return windows
+
+
+def mix_line(windows: MixedWindows, names: Sequence[str]) -> str:
+    """The share and the number of passes of each source in an epoch, in a sentence."""
+    parts = [
+        f"{name} {quota / len(windows):.0%} ({quota / count:.2g} {'pass' if quota == count else 'passes'})"
+        for name, quota, count in zip(names, windows.quotas.tolist(), windows.counts.tolist(), strict=True)
+    ]
+    return f"an epoch: {', '.join(parts)}"

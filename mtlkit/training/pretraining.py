@@ -16,7 +16,8 @@ from torch import Tensor
 
 from mtlkit.batch import Batch
 from mtlkit.config.commands.pretrain import PretrainOptions
-from mtlkit.data.batching import Rows, WindowSampler
+from mtlkit.data.batching import Rows
+from mtlkit.data.windows import WindowSampler
 from mtlkit.inference.compute import Compute
 from mtlkit.training.checkpointing import Saver
 from mtlkit.training.distributed.language_turns import language_turns

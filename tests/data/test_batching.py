@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from mtlkit.data.batching import BatchSampler, Rows, WindowSampler, balanced, cut_by_tokens, sorted_batches
+from mtlkit.data.batching import BatchSampler, Rows, balanced, cut_by_tokens, sorted_batches
 from mtlkit.data.tokenization.tokenizer import PAD, TextEncoder
 from mtlkit.seeding import generator
 
@@ -155,52 +155,6 @@ def test_flat_batches_hold_exactly_the_tokens(text_encoder: TextEncoder, texts: 
         assert np.diff([*starts, batch.tokens]).tolist() == encoded.lengths[batch.rows].tolist()
         computed += sum(texts * length for texts, length in batch.groups)
     assert computed == len(encoded.ids)  # no position is computed for padding
-
-
-@given(
-    tokens=st.integers(2, 500),
-    length=st.integers(1, 60),
-    seed=numbers,
-    epoch=st.integers(0, 50),
-    per_batch=st.integers(1, 7),
-)
-@settings(max_examples=60, deadline=None)
-def test_windows_are_packed_and_targets_are_shifted_by_one(
-    tokens: int, length: int, seed: int, epoch: int, per_batch: int
-) -> None:
-    windows = WindowSampler(np.arange(tokens, dtype=np.uint16), length)
-    batches, shift = windows.epoch(epoch, seed, per_batch)
-    again, same = windows.epoch(epoch, seed, per_batch)
-    assert (flat(again), same) == (flat(batches), shift)
-    seen: list[int] = []
-    for batch in batches:
-        assert 1 <= len(batch) <= per_batch
-        ids, targets = windows.take(batch, shift)
-        assert len(ids) == len(batch) * length
-        assert (targets == ids + 1).all()  # the stream is 0, 1, 2, ..., so the token after n is n + 1
-        assert (np.diff(ids.reshape(-1, length), axis=1) == 1).all()
-        seen += ids.tolist()
-    assert len(seen) == len(set(seen))  # no token twice
-    assert shift < length
-    assert len(seen) > tokens - 1 - shift - length  # less than a window is left at the end
-    assert bool(seen) == (tokens > length)
-
-
-def test_windows_are_cut_and_shuffled_again_each_epoch() -> None:
-    windows = WindowSampler(np.arange(3000, dtype=np.uint16), 50)
-    passes = [windows.epoch(epoch, 0, 4) for epoch in range(5)]
-    assert len({shift for _, shift in passes}) > 1
-    assert len({str(flat(batches)) for batches, _ in passes}) == 5
-    assert str(windows.epoch(0, 1, 4)) != str(passes[0])
-
-
-def test_packed_text_holds_no_padding(text_encoder: TextEncoder) -> None:
-    stream = text_encoder.stream(["The otter sleeps near the barn.", "", "A saw lies broken."] * 20)
-    windows = WindowSampler(stream.ids, 16)
-    batches, shift = windows.epoch(0, 0, 3)
-    ids = np.concatenate([windows.take(batch, shift)[0] for batch in batches])
-    assert text_encoder.tokenizer.token_to_id(PAD) not in ids
-    assert len(ids) / len(stream.ids) > 0.95
 
 
 def test_random_streams_depend_on_all_their_parts() -> None:

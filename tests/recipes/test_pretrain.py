@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ SMALL = {"layers": 1, "dim": 16, "heads": 1, "vocab_size": 300, "context": 16, "
 
 
 def options(data: Path, out: Path, **more: Any) -> PretrainOptions:
-    return PretrainOptions(sources=[str(data / "kind" / "train.csv")], out=out, **{**SMALL, "epochs": 2, **more})
+    return PretrainOptions(**{"sources": [str(data / "kind" / "train.csv")], "out": out, **SMALL, "epochs": 2, **more})
 
 
 def test_events_and_record(data: Path, tmp_path: Path) -> None:
@@ -46,6 +47,21 @@ def test_events_and_record(data: Path, tmp_path: Path) -> None:
         assert (line["epoch"], line["tokens"], line["losses"]) == (step.epoch, step.tokens, step.losses)
         assert (line["learning_rate"], line["gradient_norm"]) == (step.figures["learning rate"], step.figures["gradient norm"])
     assert logged[-1]["tasks"][0]["validation"] == record.metrics
+
+
+def test_sources_are_mixed_in_given_shares(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "small.txt").write_text("The otter sleeps near the barn.\nA saw lies broken in the shed.\n" * 12)
+    sources = [str(data / "kind" / "train.csv"), str(tmp_path / "small.txt")]
+    asked = options(data, tmp_path / "run", sources=sources, mix="train=1,small=3", optimizer="muon")
+    said = [event.text for event in stream(asked) if isinstance(event, Note)]
+    (line,) = [text for text in said if text.startswith("an epoch: ")]
+    assert re.fullmatch(r"an epoch: train 2[56]% \(0\.\d+ passes\), small 7[45]% \(\d\.\d passes\)", line)
+    assert verify(tmp_path / "run").options["mix"] == "train=1,small=3"
+    with pytest.raises(UsageError, match="no share for small"):
+        pretrain(options(data, tmp_path / "other", sources=[*sources, str(tmp_path / "unread.txt")], mix="train=1"))
+    (tmp_path / "tiny.txt").write_text("a\nb\n")
+    with pytest.raises(DataError, match=r"tiny.txt: too few tokens for one window of --context 16"):
+        pretrain(options(data, tmp_path / "other", sources=[sources[0], str(tmp_path / "tiny.txt")], mix="train=1,tiny=1"))
 
 
 def test_it_learns(data: Path, tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from mtlkit.config.architecture import Architecture
 from mtlkit.config.commands.pretrain import PretrainOptions
-from mtlkit.data.batching import WindowSampler
 from mtlkit.data.masking import Masking
+from mtlkit.data.windows import WindowSampler
 from mtlkit.inference.compute import Compute
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.masked import MaskedHead, MaskedLanguageModel

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from mtlkit.config.common import MODEL, OBJECTIVE, TRAINING, ShapeOptions, TrainingOptions
+from mtlkit.config.mix import parse_mix
 from mtlkit.config.option import COMMON, option
 
 LanguageObjectiveName = Literal["clm", "mlm"]
@@ -47,6 +48,14 @@ class PretrainOptions(ShapeOptions, TrainingOptions):
     )
     mask_share: float = option(0.3, "Share of the tokens that mlm masks.", panel=OBJECTIVE, minimum=0.01, maximum=0.9)
     mask: MaskUnit = option("tokens", "What mlm masks at once: single tokens, whole words or spans of words.", panel=OBJECTIVE)
+    mix: str | None = option(
+        None,
+        "Share of each source in the tokens, such as wikipedia=0.6,imdb=0.4. Small sources are repeated.",
+        panel=TRAINING,
+        metavar="NAME=SHARE,...",
+        default_text="as much as each has",
+        advanced=True,
+    )
     context: int = option(256, "Context length in tokens; at most the positions of the model.", panel=MODEL, minimum=8)
     batch_tokens: int = option(
         2048, "Tokens per batch; a step is one batch per process, or --accumulate of them.", panel=TRAINING, minimum=8
@@ -61,6 +70,11 @@ class PretrainOptions(ShapeOptions, TrainingOptions):
     def derived_defaults(self) -> dict[str, Any]:
         own = {"epochs": 20, "learning_rate": 2e-3} if self.fresh else {"epochs": 3, "learning_rate": 1e-4}
         return {**super().derived_defaults, **own}
+
+    @property
+    def shares(self) -> list[float] | None:
+        """The share of each source, in order; None if `--mix` is not given. Raises UsageError."""
+        return None if self.mix is None else parse_mix(self.mix, self.sources)
 
     @property
     def passes(self) -> int:

@@ -103,6 +103,7 @@ class SplitTexts:
     own: tuple[str, ...]
     tally: SkippedRows
     records: Records = field(default_factory=dict)
+    ends: tuple[int, ...] = ()  # of the training texts of each source
 
     @property
     def origin(self) -> str:
@@ -127,16 +128,18 @@ def read_corpus(sources: Sequence[str], reading: ReadOptions, seed: int) -> Spli
     marks = iter(sample_held_out(free, listed(sources), seed, optional=bool(own)))
     train: list[str] = []
     held_out: list[str] = []
+    ends = []
     for texts, validation in splits:
         if validation is not None:
             train += texts
             held_out += validation
-            continue
-        for text, held in zip(texts, marks, strict=False):
-            (held_out if held else train).append(text)
+        else:
+            for text, held in zip(texts, marks, strict=False):
+                (held_out if held else train).append(text)
+        ends.append(len(train))
     if not train:
         raise DataError(f"{listed(sources)}: no texts to train on")
-    return SplitTexts(train, held_out, own, reading.tally, records)
+    return SplitTexts(train, held_out, own, reading.tally, records, tuple(ends))
 
 
 def validation_texts(source: str, reading: ReadOptions, records: Records | None = None) -> list[str] | None:
