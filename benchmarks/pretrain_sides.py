@@ -18,11 +18,11 @@ from workers import serve
 
 from mtlkit.config.architecture import Architecture, Encoding
 from mtlkit.config.commands.pretrain import PretrainOptions
-from mtlkit.data.windows import WindowSampler
 from mtlkit.data.datasets.corpus import read_corpus
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.data.tokenization.tokenizer import TextEncoder, train_tokenizer
+from mtlkit.data.windows import WindowSampler
 from mtlkit.inference.compute import choose_compute
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.language import next_token_loss
