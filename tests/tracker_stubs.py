@@ -44,7 +44,7 @@ class Raising(Recording):
     """Raises when it starts."""
 
     def start(self, run: TrackedRun) -> Place:
-        raise ConnectionError("no network\nsecond line")
+        raise ConnectionError("no network to https://user:secret@host/path\nsecond line")
 
 
 class Flaky(Recording):

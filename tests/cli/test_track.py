@@ -192,6 +192,12 @@ def test_what_cannot_track_is_refused_before_data_is_read(typed: Typed, tmp_path
     assert not list(tmp_path.iterdir())
 
 
+def test_a_run_must_not_be_where_trackers_write(typed: Typed, command: tuple[object, ...], tmp_path: Path) -> None:
+    answer = typed(*command, "--out", tmp_path / "tracking", "--track", "tensorboard")
+    assert answer.code == 2
+    assert "choose another with --out" in answer.err
+
+
 def test_options_of_toml_and_help(typed: Typed, tmp_path: Path) -> None:
     file = tmp_path / "train.toml"
     file.write_text('track = ["tensorbord"]\n')

@@ -16,7 +16,7 @@ from torch import nn
 
 from mtlkit.config.launch import launched
 from mtlkit.config.paths import expand
-from mtlkit.config.registries.trackers import chosen_trackers, track_wait
+from mtlkit.config.registries.trackers import chosen_trackers
 from mtlkit.config.save_every import parse_save_every
 from mtlkit.config.shell import command_text
 from mtlkit.errors import LostRankError, SavingError, StoppedError, UsageError, counted, listed
@@ -28,7 +28,7 @@ from mtlkit.recipes.training.diverged_batch import write_diverged
 from mtlkit.recipes.training.resuming.checkpoint_meta import CheckpointMeta, TrainInputs, machine_of
 from mtlkit.recipes.training.resuming.options import Options, load_options, resolved
 from mtlkit.recipes.training.resuming.point import ResumePoint, find_resume_point
-from mtlkit.recipes.training.tracked import run_config
+from mtlkit.recipes.training.tracked import check_tracking, run_config
 from mtlkit.runs import atomic as disk
 from mtlkit.runs.checkpoints import CheckpointManager
 from mtlkit.runs.outputs import check_output_folder
@@ -267,8 +267,7 @@ def _located(options: Options, command: str, out: Path, processes: int) -> Itera
     """The point at which the training resumes, or starts. Its folder is locked meanwhile."""
     if options.resume:
         options = load_options(options, command, out)
-    chosen_trackers(options.track)
-    track_wait()
+    check_tracking(options, out)
     resumes = options.resume is not None
     check_output_folder(out, inputs_of(options), overwrite=options.overwrite, resume=resumes)
     checkpoints, begun = CheckpointManager(out), (out / CHECKPOINTS).is_dir()

@@ -13,11 +13,13 @@ OWN = ("type", "event", "step", "epoch")  # fields of an event that are not draw
 
 @dataclass(frozen=True)
 class Point:
-    """Numbers at a step, such as `loss/topic`. `text` is set for an event: its name."""
+    """Numbers at a step, such as `loss/topic`. `text` is set for an event: its name. `line` is the number of the record's line in
+    the log."""
 
     step: int
     values: Mapping[str, float] = field(default_factory=dict)
     text: str = ""
+    line: int = 0
 
 
 def point_of(record: Mapping[str, Any]) -> Point | None:

@@ -8,6 +8,7 @@ terminal to ask questions on.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import threading
@@ -15,7 +16,7 @@ import time
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import IO, Any
@@ -31,6 +32,7 @@ from mtlkit.training.trackers.services.base import State, TrackedRun, Tracker
 POLL, BATCH = 0.5, 500  # seconds between looks at the log; records that a tracker gets at once
 LONGEST_PAUSE = 300.0  # seconds between two attempts at what fails
 LAST_TRIES = 2  # attempts at what fails once the training has ended
+USER = re.compile(r"//[^/@\s\"]+@")  # the name and password in an address, which are not shown
 
 
 class GivenUpError(Exception):
@@ -74,7 +76,8 @@ class Worker:
                 ended = self.ended.is_set()  # asked before reading, so that nothing that was written before is missed
                 self.reader.path = self.log
                 if batch := self.reader.read(BATCH):
-                    points = [point for _, record in batch if (point := point_of(record)) is not None]
+                    read = [(position.lines, point_of(record)) for position, record in batch]
+                    points = [replace(point, line=line) for line, point in read if point is not None]
                     if points:
                         self._try(lambda points=points: tracker.log(points))  # type: ignore[misc]
                     batch[-1][0].save(self.position_file)
@@ -132,7 +135,7 @@ class Worker:
 
     def _answer(self, **values: Any) -> None:
         with suppress(OSError):  # nobody reads it any more
-            self.answers.write(to_json(values) + "\n")
+            self.answers.write(USER.sub("//", to_json(values)) + "\n")
             self.answers.flush()
 
 

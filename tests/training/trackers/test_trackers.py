@@ -2,64 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tracked_training import LONGEST, Training
 from tracker_stubs import Crashing, Flaky, Hanging, NotInstalled, Raising, Recording, added, recorded
 
-from mtlkit.errors import StoppedError
 from mtlkit.training.events import Note
 from mtlkit.training.trackers import process
 from mtlkit.training.trackers.trackers import Trackers
-
-LONGEST = 60.0  # seconds
-
-
-class Training:
-    """The log of a training in `out/state`, and its trackers."""
-
-    def __init__(self, folder: Path) -> None:
-        self.out = folder / "mtl"
-        self.log = self.out / "state" / "metrics.jsonl"
-        self.log.parent.mkdir(parents=True)
-        self.log.write_text('{"type": "header", "schema": 2, "command": "train-mtl"}\n')
-        self.notes: list[Note] = []
-
-    def write(self, *steps: int) -> None:
-        with self.log.open("a") as file:
-            for step in steps:
-                record = {"type": "step", "step": step, "epoch": 1, "losses": {"topic": 1 / step}}
-                file.write(json.dumps(record) + "\n")
-
-    def cut(self, lines: int) -> None:
-        self.log.write_text("".join(f"{line}\n" for line in self.log.read_text().splitlines()[:lines]))
-
-    def start(self, *, after: int = 0, saved: dict[str, object] | None = None) -> Trackers:
-        trackers = Trackers(["stub"], self.out, saved)
-        trackers.start(self.log, {"epochs": 3}, after)
-        return trackers
-
-    def until(self, trackers: Trackers, happens: Callable[[], bool]) -> None:
-        last = time.monotonic() + LONGEST
-        while not happens():
-            assert time.monotonic() < last, self.notes
-            self.notes += trackers.take_notes()
-            time.sleep(0.02)
-
-    def finish(self, trackers: Trackers) -> None:
-        self.notes += trackers.finish({"score": 0.5, "validation": {"topic": {"accuracy": 0.75}}}, self.log)
-
-    @property
-    def warnings(self) -> list[str]:
-        return [note.text for note in self.notes if note.warning]
-
-    @property
-    def steps(self) -> list[int]:
-        """The steps that the stub has recorded."""
-        return [line["step"] for line in recorded(self.out.parent / "tracking")]
 
 
 @pytest.fixture
@@ -84,7 +36,7 @@ def test_records_options_and_final_scores_arrive(stub: None, training: Training,
     assert training.steps == list(range(1, 1203))
     folder = training.out.parent / "tracking"
     (start,) = recorded(folder, "start")
-    assert (start["name"], start["config"], start["resumed"], start["asked"]) == ("mtl", {"epochs": 3}, False, "")
+    assert (start["name"], start["config"]["epochs"], start["resumed"], start["asked"]) == ("mtl", 3, False, "")
     (end,) = recorded(folder, "finish")
     assert (end["state"], end["scores"]) == ("finished", {"score": 0.5, "validation/topic/accuracy": 0.75})
     assert recorded(folder)[1]["values"] == {"loss/topic": 0.5, "train/epoch": 1.0}
@@ -97,18 +49,8 @@ def test_records_options_and_final_scores_arrive(stub: None, training: Training,
 @recording
 def test_a_resumed_training_logs_nothing_twice(stub: None, training: Training) -> None:
     """Killed after step 5 and resumed after step 3, of which the tracker keeps the same run."""
-    trackers = training.start()
-    training.write(1, 2, 3)
-    training.until(trackers, lambda: trackers.processes[0].lines == 4)
-    saved = json.loads(json.dumps(trackers.state))
-    training.write(4, 5)
-    trackers.__exit__(StoppedError, StoppedError("stopped", 2), None)
-    assert training.steps == [1, 2, 3, 4, 5]
-    training.cut(4)
-    with training.start(after=3, saved=saved) as trackers:
-        training.write(4, 5, 6)
-        training.finish(trackers)
-    assert training.steps == [1, 2, 3, 4, 5, 6]
+    training.stopped_and_resumed()
+    assert training.steps == [1, 2, 3, 4, 5, 6, 6]  # the last is an evaluation
     folder = training.out.parent / "tracking"
     first, second = recorded(folder, "start")
     assert first["id"] == second["id"]
@@ -144,7 +86,7 @@ def test_one_that_raises_is_reported_once_and_said_to_have_sent_nothing(
         training.until(trackers, lambda: bool(training.warnings))
         training.finish(trackers)
     first, last = training.warnings
-    assert first.startswith("--track stub: ConnectionError: no network; the training goes on")
+    assert first.startswith("--track stub: ConnectionError: no network to https://host/path; the training goes on")
     assert "3 of 3 records were not sent" in last
 
 

@@ -12,7 +12,7 @@ from mtlkit.config.shell import command_text
 from mtlkit.training.trackers.points import FINAL, Point, flat
 from mtlkit.training.trackers.services.base import Place, State, TrackedRun, TrackerService
 
-STEP = "step"  # what charts are drawn over: W&B's own count of steps takes no second record of a step
+STEP = "step"  # what charts are drawn over: W&B's own count takes no second record of a step
 
 
 class WeightsAndBiases:
@@ -27,6 +27,7 @@ class WeightsAndBiases:
         run.folder.mkdir(parents=True, exist_ok=True)  # else W&B writes to the system's temporary folder
         mode = os.environ.get("WANDB_MODE") or ("online" if _has_key(wandb) else "offline")
         project = os.environ.get("WANDB_PROJECT") or run.project
+        self.end = wandb.teardown
         settings = wandb.Settings(silent=True, console="off", x_stats_pid=run.process)
         self.run: Any = wandb.init(
             project=project,
@@ -37,29 +38,32 @@ class WeightsAndBiases:
             resume="allow",
             settings=settings,
         )
+        self.count = int(self.run.step)
         self.run.define_metric(STEP, hidden=True)
         self.run.define_metric("*", step_metric=STEP)
-        if url := self.run.url:
-            return Place(str(url))
+        if mode == "online":
+            return Place(str(self.run.url))
         folder = str(self.run.dir).removesuffix("files").rstrip("/\\")
         return Place(folder, f"send it to W&B with: {command_text(['wandb', 'sync', folder])}")
 
     def log(self, points: Sequence[Point]) -> None:
         for point in points:
             if point.values:
-                self.run.log({**point.values, STEP: point.step})
+                self.count = max(self.count + 1, point.line)  # continues where offline files of the same run ended
+                self.run.log({**point.values, STEP: point.step}, step=self.count)
 
     def finish(self, state: State, scores: Mapping[str, float]) -> None:
         self.run.summary.update({f"{FINAL}/{name}": value for name, value in scores.items()})
         if state == "interrupted":
             self.run.mark_preempting()
         self.run.finish(exit_code=0 if state == "finished" else 1)
+        self.end()  # W&B's own process writes its files to the end
 
 
 def _has_key(wandb: Any) -> bool:
-    """Whether the environment or a file of W&B has a key."""
+    """Whether the environment or a file of W&B has a key. Asks neither a user nor the network."""
     with suppress(Exception):
-        return bool(wandb.api.api_key)
+        return bool(wandb.login(prompt=False, verify=False))
     return False
 
 
