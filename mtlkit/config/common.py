@@ -146,7 +146,7 @@ class TrainingOptions(MachineOptions):
     verbose: bool = option(False, "Show gradients, row counts and other details of every epoch.", panel=RUN)
     track: list[str] = option(
         [],
-        "Also log to experiment trackers, joined by commas; none: to none of those that a resumed training had.",
+        "Also log to experiment trackers; none: to none.",
         panel=RUN,
         metavar="NAME[,NAME...]",
         parse=parse_track,

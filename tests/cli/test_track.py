@@ -202,4 +202,4 @@ def test_options_of_toml_and_help(typed: Typed, tmp_path: Path) -> None:
     file = tmp_path / "train.toml"
     file.write_text('track = ["tensorbord"]\n')
     assert "did you mean 'tensorboard'" in typed("train-mtl", "--config", file).err
-    assert "tensorboard: event files." in " ".join(typed("train-mtl", "--help").out.split())
+    assert "Known: tensorboard, trackio, wandb, mlflow." in " ".join(typed("train-mtl", "--help").out.split())

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 from mtlkit.config.registries.methods import Method
 from mtlkit.training.trackers.points import Point
 
+GROUP = "Known"  # how --help lists trackers: by their names alone
 State = Literal["finished", "interrupted", "failed"]  # how a training ended; it may be resumed after the last two
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from mtlkit.config.registries.trackers import TRACKERS
 from mtlkit.config.shell import command_text
 from mtlkit.training.trackers.points import FINAL, Point, flat
-from mtlkit.training.trackers.services.base import Place, State, TrackedRun, TrackerService
+from mtlkit.training.trackers.services.base import GROUP, Place, State, TrackedRun, TrackerService
 
 ID_TAG = "mtlkit.run"
 MOST_METRICS, MOST_PARAMS, LONGEST_PARAM = 1000, 100, 500  # of a request; all versions of MLflow take values of 500 letters
@@ -88,6 +88,7 @@ TRACKERS.add(
     TrackerService(
         name="mlflow",
         help="MLflow's server, or files.",
+        group=GROUP,
         rank=4,
         module="mlflow",
         extra="mlflow",

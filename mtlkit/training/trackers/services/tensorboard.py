@@ -9,7 +9,7 @@ from typing import Any
 from mtlkit.config.registries.trackers import TRACKERS
 from mtlkit.config.shell import command_text
 from mtlkit.training.trackers.points import FINAL, Point, flat
-from mtlkit.training.trackers.services.base import Place, State, TrackedRun, TrackerService
+from mtlkit.training.trackers.services.base import GROUP, Place, State, TrackedRun, TrackerService
 
 FILE_VERSION = "brain.Event:2"  # from it on, readers forget later steps when a session starts again
 
@@ -63,6 +63,7 @@ TRACKERS.add(
     TrackerService(
         name="tensorboard",
         help="event files.",
+        group=GROUP,
         rank=1,
         module="tensorboard",
         extra="tensorboard",

@@ -9,7 +9,7 @@ from typing import Any
 from mtlkit.config.registries.trackers import TRACKERS
 from mtlkit.config.shell import command_text
 from mtlkit.training.trackers.points import FINAL, Point, flat
-from mtlkit.training.trackers.services.base import Place, State, TrackedRun, TrackerService
+from mtlkit.training.trackers.services.base import GROUP, Place, State, TrackedRun, TrackerService
 
 
 class Trackio:
@@ -53,6 +53,7 @@ TRACKERS.add(
     TrackerService(
         name="trackio",
         help="a database on this machine, or a Space.",
+        group=GROUP,
         rank=2,
         module="trackio",
         extra="trackio",

@@ -10,7 +10,7 @@ from typing import Any
 from mtlkit.config.registries.trackers import TRACKERS
 from mtlkit.config.shell import command_text
 from mtlkit.training.trackers.points import FINAL, Point, flat
-from mtlkit.training.trackers.services.base import Place, State, TrackedRun, TrackerService
+from mtlkit.training.trackers.services.base import GROUP, Place, State, TrackedRun, TrackerService
 
 STEP = "step"  # what charts are drawn over: W&B's own count takes no second record of a step
 
@@ -71,6 +71,7 @@ TRACKERS.add(
     TrackerService(
         name="wandb",
         help="Weights & Biases, offline without a key.",
+        group=GROUP,
         rank=3,
         module="wandb",
         extra="wandb",
