@@ -6,6 +6,8 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from html import escape
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -67,7 +69,7 @@ def harmful(typed: Typed, tmp_path: Path) -> Path:
     rows[-1]["label"] = rows[0]["label"]  # a mistake
     data = tmp_path / "harmful"
     data.mkdir()
-    for split, own in (("train", rows[:16]), ("test", rows[16:])):
+    for split, own in (("train", [*rows[:16], {**rows[0], "label": rows[1]["label"]}]), ("test", rows[16:])):
         (data / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in own))
     out = tmp_path / "harm"
     answer = typed("train-mtl", "--task", f"a={data}", "--freeze", "backbone", "--out", out, "--epochs", 1)
@@ -118,6 +120,53 @@ def test_an_existing_page_is_kept(typed: Typed, mtl: Path) -> None:
     assert Path("report.html").read_text() == "mine"
 
 
+def test_runs_record_their_frozen_parts_and_findings(typed: Typed, harmful: Path) -> None:
+    record = json.loads((harmful / "run.json").read_text())["metrics"]
+    assert [part["before"] == part["after"] for part in record["freezing"]["parts"]] == [True]
+    (finding,) = record["data_findings"]["words"]
+    assert "label" in finding
+    assert typed("report", harmful, "-o", "r.html", "--split", "none").code == 0
+    text = Path("r.html").read_text()
+    assert "Frozen parts</h2>" in text
+    assert record["freezing"]["parts"][0]["before"][:16] in text
+    assert f"<li>{escape(finding)}</li>".replace("&#x27;", "&#39;") in text
+
+
+@pytest.mark.parametrize(("stage", "metric"), [("pretrain", "perplexity"), ("sentence", "accuracy")])
+def test_every_stage_has_a_page(stage: str, metric: str, typed: Typed, runs: Path) -> None:
+    assert typed("report", runs / stage).code == 0
+    text = Path("report.html").read_text()
+    assert "<svg" in text
+    assert f'<th scope="row">{metric}</th>' in text
+
+
+def test_every_chart_becomes_a_file_and_none_is_overwritten(typed: Typed, mtl: Path) -> None:
+    folder = Path("pictures")
+    folder.mkdir()
+    (folder / "notes.txt").write_text("mine")
+    answer = typed("report", mtl, "--split", "validation", "--pictures", folder, "--json")
+    assert answer.code == 0, answer.err
+    names = {Path(path).name for path in json.loads(answer.out)["pictures"]}
+    assert names == {path.name for path in folder.iterdir()} - {"notes.txt"}
+    assert {"overview.svg", "kind-loss.svg", "kind-score.svg", "kind-confusion.svg", "kind-calibration.svg"} <= names
+    assert all(ElementTree.parse(folder / name).getroot().tag.endswith("}svg") for name in names)
+    again = typed("report", mtl, "--split", "validation", "-o", "b.html", "--pictures", folder)
+    assert again.code == 2
+    assert "already" in again.err
+    assert not Path("b.html").exists()
+    assert typed("report", mtl, "--split", "validation", "-o", "b.html", "--pictures", folder, "--overwrite").code == 0
+
+
+def test_a_pull_request_has_a_short_form(typed: Typed, harmful: Path) -> None:
+    assert typed("report", harmful, "--format", "md").out.startswith("report.md: ")
+    lines = Path("report.md").read_text().splitlines()
+    tables = [line for line in lines if line.startswith("|")]
+    assert any(r"b\|c" in line for line in tables)
+    for first, second in pairwise(lines):
+        if set(second) <= set("|-: ") and second.startswith("|"):
+            assert re.sub(r"\\\|", "", first).count("|") == second.count("|")
+
+
 @pytest.fixture
 def browser() -> Iterator[Any]:
     playwright: Any = pytest.importorskip("playwright.sync_api")
@@ -148,6 +197,20 @@ def test_in_a_browser(typed: Typed, harmful: Path, browser: Any, width: int, sch
     rising = [float(value.inner_text()) for value in view.query_selector_all(column)]
     view.click("table.sortable th:nth-child(3) button")
     assert [float(value.inner_text()) for value in view.query_selector_all(column)] == rising[::-1]
+    assert view.get_attribute("table.sortable th:nth-child(3)", "aria-sort") == "descending"
+    point = view.locator("figure svg [data-tip]").last
+    point.evaluate("use => scrollTo(0, use.getBoundingClientRect().y + scrollY - 300)")
+    x, y = point.evaluate("use => { const box = use.getBoundingClientRect(); return [box.x, box.y]; }")
+    view.mouse.move(x + 2, y - 2)
+    assert view.inner_text(".tip") == point.get_attribute("data-tip")
+    view.focus("figure svg")
+    view.keyboard.press("ArrowRight")
+    assert view.is_visible(".tip")
+    view.focus(".matrix td button")
+    view.keyboard.press("ArrowDown")
+    view.keyboard.press("Enter")
+    assert "true class" in view.inner_text(".matrix .texts")
+    assert view.evaluate("document.activeElement.closest('tr').rowIndex") == 2
     assert view.evaluate("document.documentElement.scrollWidth") <= width
     assert view.title() == "harm: mtlkit report"
     assert (wrong, len(asked)) == ([], 1)

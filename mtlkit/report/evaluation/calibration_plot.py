@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 SIDE, COUNTS = 3.8, 0.25  # of a panel in inches; height of the counts below it, relative to the diagram
 DIAGONAL = "#888888"
+FONT = 12  # legible at half size
 
 
 def reliability_picture(tasks: Mapping[str, Reliability], format: str) -> bytes:
@@ -24,7 +25,7 @@ def reliability_picture(tasks: Mapping[str, Reliability], format: str) -> bytes:
 
     columns = min(3, len(tasks))
     rows = -(-len(tasks) // columns)
-    with rc_context(SETTINGS):
+    with rc_context({**SETTINGS, "font.size": FONT}):
         figure = Figure(figsize=(SIDE * columns, SIDE * (1 + COUNTS) * rows), layout="constrained")
         grid = figure.add_gridspec(2 * rows, columns, height_ratios=[1, COUNTS] * rows)
         for index, (task, reliability) in enumerate(tasks.items()):
@@ -46,7 +47,7 @@ def draw_diagram(axes: Axes, task: str, reliability: Reliability) -> None:
     axes.set_title(f"{task}\n{error}", fontsize="medium")
     axes.set(xlim=(0, 1), ylim=(0, 1), ylabel="share with the label" if reliability.labels > 1 else "accuracy")
     axes.tick_params(labelbottom=False)
-    axes.legend(loc="best")
+    axes.legend(loc="best", fontsize="small")
 
 
 def draw_counts(axes: Axes, reliability: Reliability) -> None:

@@ -44,15 +44,16 @@ FONT_SHORT = re.compile(r"font: ([\d.]+px)[^;\"]*")
 
 
 class Tips:
-    """Values of points: each group of points is found again in the SVG by its id."""
+    """Values of points: each group of points is found again in the SVG by its id. Pictures of their own are drawn without."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, shown: bool = True) -> None:
+        self.shown = shown
         self.texts: dict[str, list[str]] = {}
         self._numbers = count()
 
     def points(self, axes: Axes, points: Sequence[tuple[float, float]], texts: list[str]) -> None:
         """Invisible points that show a text where the pointer is."""
-        if points:
+        if points and self.shown:
             horizontal, vertical = zip(*points, strict=True)
             (line,) = axes.plot(horizontal, vertical, "o", markersize=1, alpha=0, clip_on=False, zorder=9)
             name = f"{TIP}-{next(self._numbers)}"
@@ -62,14 +63,15 @@ class Tips:
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart. `name` is that of its file, `title` stands above it, and `text` is for those who do not see it. A `picture` draws
-    the file where it is another one than that of the page."""
+    """A chart. `name` is that of its file, `title` stands above it, and `text` is for those who do not see it. `style` has
+    settings for the file; a `picture` draws that file where it is another one than that of the page."""
 
     name: str
     title: str
     text: str
     draw: Callable[[Figure, Tips], None] = field(repr=False, compare=False)
     size: tuple[float, float] = WIDE
+    style: Any = field(default_factory=dict, repr=False, compare=False)
     picture: Callable[[str], bytes] | None = field(default=None, repr=False, compare=False)
 
     def inline(self) -> str:
@@ -89,9 +91,10 @@ class Chart:
 
         if self.picture is not None:
             return self.picture(format)
-        with rc_context(PICTURE_STYLE):
-            figure = self._figure((1.2 * self.size[0], 1.2 * self.size[1]), Tips())
-            figure.suptitle(self.title, fontsize="medium")
+        with rc_context({**PICTURE_STYLE, **self.style}):
+            figure = self._figure((1.2 * self.size[0], 1.2 * self.size[1]), Tips(shown=False))
+            if self.title:
+                figure.suptitle(self.title, fontsize="medium")
             return picture_bytes(figure, format)
 
     def _figure(self, size: tuple[float, float], tips: Tips) -> Figure:

@@ -86,7 +86,7 @@ def reliability_chart(task: str, reliability: Reliability) -> Chart:
     error = f"expected calibration error {100 * reliability.error.value:.1f} points"
     text = f"Accuracy of {name} against its confidence, in {len(bins)} bins; {error}"
     picture = partial(reliability_picture, {task: reliability})
-    return Chart(file_stem(task, "calibration"), f"{name}: calibration", text, draw, SQUARE, picture)
+    return Chart(file_stem(task, "calibration"), f"{name}: calibration", text, draw, SQUARE, picture=picture)
 
 
 def _draw_loss(figure: Figure, tips: Tips, task: TaskCurves, curves: Curves, kept: Kept | None) -> None:

@@ -10,13 +10,14 @@ from mtlkit.evaluation.figures import ENDING
 from mtlkit.evaluation.metric_names import all_metrics
 from mtlkit.report.evaluation.figures import COLUMNS
 from mtlkit.report.info_model import MEANINGS, VALIDATION, stored_reports
-from mtlkit.report.log_reader import Curves
+from mtlkit.report.log_reader import NEXT_TOKEN, Curves
 from mtlkit.report.page.blocks import Block, Section, columns
 from mtlkit.report.page.chart import Chart
 from mtlkit.report.page.charts import Kept, task_charts
 from mtlkit.report.page.effects import forgetting_section, of_report, sharing_section
 from mtlkit.report.page.gradients import gradient_section
 from mtlkit.report.page.matrix import Matrix
+from mtlkit.report.page.overview import overview_chart
 from mtlkit.report.page.record_sections import (
     FINDINGS,
     data_section,
@@ -46,6 +47,7 @@ class TaskSection:
     figures: tuple[tuple[str, str, str], ...] = ()
     split: str = ""
     rows: int = 0
+    unit: str = "rows"
     validation: tuple[tuple[str, str], ...] = ()
     matrix: Matrix | None = None
     matrix_chart: Chart | None = None
@@ -74,7 +76,7 @@ class TaskSection:
         """All metrics with their intervals."""
         titles = columns("metric", "value", "95 %", numbers=["value"])
         rows = tuple((title, value, interval or "-") for title, value, interval in self.figures)
-        return Block(f"{self.rows:,} {self.split} rows", titles, rows)
+        return Block(f"{self.rows:,} {self.split} {self.unit}", titles, rows)
 
     @property
     def validation_block(self) -> Block:
@@ -101,8 +103,10 @@ class Page:
 
     @property
     def pictures(self) -> list[Chart]:
-        """All charts, as pictures."""
+        """All charts, as pictures: first, all tasks at a glance."""
+        overview = overview_chart([(task.charts, task.matrix) for task in self.tasks])
         return [
+            *([overview] if overview else []),
             *(chart for task in self.tasks for chart in task.pictures),
             *(chart for section in self.sections for chart in section.charts),
         ]
@@ -137,6 +141,8 @@ def task_sections(record: RunRecord | None, logged: Logged | None, evaluated: Ma
     scores = record.metrics.get(VALIDATION) if record else None
     validation = {name: row for name, row in scores.items() if isinstance(row, dict)} if isinstance(scores, dict) else {}
     kept = kept_step(record.metrics) if record else None
+    if record is not None and record.stage == "base":
+        evaluated = {**{name: base_section(name, record.metrics) for name in list(curves)[:1] or [NEXT_TOKEN]}, **evaluated}
     for name in dict.fromkeys([*evaluated, *curves, *validation]):
         section, task = evaluated.get(name, TaskSection(printable(name))), curves.get(name)
         own = dict(_validation(validation.get(name, {})))
@@ -181,6 +187,17 @@ def figures_of(metrics: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
             interval = metrics.get(f"{name}{ENDING}")
             ends = " to ".join(figure(end, name) for end in interval) if interval else ""
             yield metric_title(name), figure(value, name), ends
+
+
+def base_section(name: str, metrics: Mapping[str, Any]) -> TaskSection:
+    """The figures of a base on held-out texts, as recorded."""
+    figures = []
+    for key in ("perplexity", "loss", "bits_per_byte", "masked_accuracy"):
+        if isinstance(value := metrics.get(key), (int, float)):
+            ends = metrics.get(f"{key}{ENDING}")
+            figures.append((key.replace("_", " "), number(value, 2), " to ".join(number(end, 2) for end in ends) if ends else ""))
+    scored = metrics.get("tokens_scored", 0)
+    return TaskSection(printable(name), figures=tuple(figures), split="held-out", rows=scored, unit="tokens")
 
 
 def class_block(metrics: Mapping[str, Any]) -> Block | None:

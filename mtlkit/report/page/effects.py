@@ -123,7 +123,7 @@ def sharing_section(report: Mapping[str, Any]) -> Section:
         metric, gain = task["metric"], task["difference"]
         means = [figure(_mean(task[side]), metric) for side in ("together", "alone")]
         over_seeds = [span(ends_of(task["over_seeds"]))] if len(seeds) > 1 else []
-        cell = Shade.of(signed(gain), gain / FULL)
+        cell = Shade.of(signed(gain), (gain or 0.0) / FULL)
         ends = span(ends_of(task["interval"]))
         rows.append((printable(task["task"]), metric_title(metric), *means, cell, ends, *over_seeds, chance(task["holm"])))
     numbers = ("together", "alone", "gain", "95 % of texts", *(["95 % of seeds"] if len(seeds) > 1 else []), "p")

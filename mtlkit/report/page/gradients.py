@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mtlkit.errors import counted
 from mtlkit.report.page.blocks import Block, Section, Shade, columns
 from mtlkit.report.page.chart import WIDE, Chart, Tips
 from mtlkit.report.tables import number
@@ -44,7 +45,7 @@ def gradient_section(tracked: Mapping[int, TrackedStep]) -> Section | None:
     tables = [part_block(summary)]
     if len(summary.pairs) > MOST_PAIRS:
         tables.append(pair_block(summary.pairs))
-    steps = f"Means over {len(tracked):,} tracked steps, before clipping."
+    steps = f"Means over {counted(len(tracked), 'tracked step')}, before clipping."
     lines = (steps, *tracking_messages(summary))
     return Section("Gradients", lines, tuple(charts), tuple(tables), note if summary.pairs else "")
 

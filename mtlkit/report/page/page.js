@@ -101,7 +101,7 @@ for (const chart of document.querySelectorAll("figure svg")) {
       const distance = Math.hypot(point.x - x, point.y - y);
       if (distance < least) [best, least] = [index, distance];
     });
-    if (least < 40) show(best); else hide();
+    if (least < 60) show(best); else hide();
   };
   chart.addEventListener("pointermove", nearest);
   chart.addEventListener("pointerdown", nearest);
