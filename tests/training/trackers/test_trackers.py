@@ -139,6 +139,20 @@ def test_it_ends_by_itself_when_the_training_is_killed(stub: None, training: Tra
     trackers._kill()
 
 
+@pytest.mark.parametrize("stub", [Hanging], indirect=True)
+def test_one_that_hangs_does_not_outlive_a_killed_training_for_long(
+    stub: None, training: Training, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MTLKIT_TRACK_WAIT", "0.5")
+    trackers = training.start()
+    training.write(1)
+    training.until(trackers, lambda: bool(training.notes))
+    child = trackers.processes[0]
+    child._orders.put(None)
+    assert child.process.wait(LONGEST) == 1
+    trackers._kill()
+
+
 @recording
 def test_a_folder_that_cannot_be_written_is_a_warning(stub: None, training: Training) -> None:
     (training.out.parent / "tracking").write_text("a file of the user")
