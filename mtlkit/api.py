@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from mtlkit.recipes.check_data import DataCheck
     from mtlkit.recipes.curves import ShownCurves
     from mtlkit.recipes.evaluate import Evaluation
-    from mtlkit.recipes.export import Exported
+    from mtlkit.recipes.exporting.job import Exported
     from mtlkit.recipes.heads import ChangedHeads
     from mtlkit.recipes.join import Joined
     from mtlkit.recipes.mine import Mined
@@ -227,7 +227,10 @@ def heads(options: HeadsOptions) -> ChangedHeads:
 
 @takes(ExportOptions)
 def export(options: ExportOptions) -> Exported:
-    """Write a model for other tools, as `mtlkit export` does. `result.out` is the folder."""
+    """Write a model for other tools, as `mtlkit export` does. `result.out` is the folder.
+
+    With `push="USER/NAME"`, `result.push` is what would be sent to the Hugging Face hub; `yes=True` sends it.
+    """
     from mtlkit.recipes.export import export as run
 
     return run(options)

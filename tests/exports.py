@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mtlkit.model.interop import silence
-from mtlkit.recipes.export import Exported
+from mtlkit.recipes.exporting.job import Exported
 
 needs_onnx = pytest.mark.skipif(
     not all(map(find_spec, ("onnx", "onnxscript", "onnxruntime"))), reason="the extra `onnx` is not installed"

@@ -13,7 +13,8 @@ from peers import write_peer
 from mtlkit.config.commands.run_commands import ExportOptions
 from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.config.commands.train_sentence import TrainSentenceOptions
-from mtlkit.recipes.export import Exported, export
+from mtlkit.recipes.export import export
+from mtlkit.recipes.exporting.job import Exported
 from mtlkit.recipes.train_mtl import train_mtl
 from mtlkit.recipes.train_sentence import train_sentence
 

@@ -26,7 +26,7 @@ ENCODINGS = ("utf-8", "latin-1", "utf-16", "cp1252")  # that completion offers
 # panels of --help
 OBJECTIVE, TRAINING, DATA, MODEL = "Objective", "Training", "Data", "Model"
 OUTPUT, RUN, MACHINE = "Output", "Run", "Machine"
-CARD = "Model card"
+CARD, HUB = "Model card", "Hugging Face hub"
 
 
 def run_argument(help: str) -> Any:

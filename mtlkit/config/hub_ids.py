@@ -47,6 +47,17 @@ NO_LANGUAGES = ("multilingual", "code")  # that the hub accepts, too
 CODE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")  # ISO 639-1 or 639-3, perhaps with a script or a region
 TABLE = "https://huggingface.co/docs/hub/repositories-licenses"
 
+PART = r"(?!.*(?:--|\.\.))[A-Za-z0-9_][\w.-]{0,95}(?<![.-])"  # of the id of a repository
+REPOSITORY = re.compile(rf"{PART}/{PART}(?<!\.git)", re.ASCII)
+
+
+def parse_repository(text: str) -> str:
+    """Returns the id of a repository of the hub, USER/NAME. Raises UsageError."""
+    if REPOSITORY.fullmatch(text):
+        return text
+    rules = "letters, digits, '-', '_' and '.', none of the last three doubled or at an end"
+    raise UsageError(f"--push {shorten(text, 60)!r} is not USER/NAME, such as me/topics ({rules})")
+
 
 def parse_license(text: str) -> str:
     """Returns an id that the hub knows. Raises UsageError with the nearest one."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from mtlkit.data.sources.hub import hub_answers, is_network_fault, quiet, unreachable
-from mtlkit.errors import NetworkError, UsageError, first_line
+from mtlkit.errors import IntegrityError, NetworkError, UsageError, first_line
+from mtlkit.runs.record import CARD, read_record
 
 WANTED = ["*.json", "*.safetensors", "*.txt", "*.model"]  # no pickled weights; vocabularies of SentencePiece are *.model
 UNWANTED = ["onnx/*", "openvino/*"]  # the same weights in other formats
@@ -28,7 +29,10 @@ def download(name: str) -> Path:
     quiet()
     offline = not hub_answers()
     try:
-        return Path(snapshot_download(name, allow_patterns=WANTED, ignore_patterns=UNWANTED, local_files_only=offline))
+        folder = Path(snapshot_download(name, allow_patterns=WANTED, ignore_patterns=UNWANTED, local_files_only=offline))
+        if missing := _missing_files(folder):
+            snapshot_download(name, allow_patterns=missing, revision=folder.name, local_files_only=offline)
+        return folder
     except GatedRepoError:
         raise UsageError(
             f"model {name}: access on the Hugging Face Hub is restricted; request access and log in with 'hf auth login'"
@@ -44,3 +48,11 @@ def download(name: str) -> Path:
             raise
         reason = first_line(error)
         raise NetworkError(f"model {name}: the download failed ({reason}); try again or specify a local folder") from None
+
+
+def _missing_files(folder: Path) -> list[str]:
+    """The files of a run of mtlkit that are of no other model, such as a graph beside no weights."""
+    try:
+        return [file for file in read_record(folder).files if file != CARD and not (folder / file).exists()]
+    except IntegrityError:  # no run, or one that is reported when it is loaded
+        return []

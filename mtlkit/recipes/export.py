@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,50 +14,24 @@ from mtlkit.inference.find_model import ModelRef, find_model
 from mtlkit.inference.load_weights import LoadedWeights, load_weights, read_description
 from mtlkit.inference.scope.file import read_scopes, write_scopes
 from mtlkit.model.description import ModelDescription, is_adapter, is_foreign
-from mtlkit.recipes.exporting.card import CardText, card_text, export_card, test_figures
+from mtlkit.recipes.exporting.card import card_text, export_card, test_figures
 from mtlkit.recipes.exporting.fold import fold_temperatures
 from mtlkit.recipes.exporting.formats.base import ExportFormat, format_of
+from mtlkit.recipes.exporting.job import Exported, ExportJob
 from mtlkit.recipes.exporting.verify import check_texts, largest_difference
 from mtlkit.recipes.exporting.verify_library import difference_from_source
 from mtlkit.recipes.inputs.card_facts import with_terms
 from mtlkit.recipes.inputs.command_line import command_line, plain
 from mtlkit.recipes.inputs.input_files import inputs_of
 from mtlkit.recipes.inputs.model_record import model_record
+from mtlkit.recipes.publishing.files import is_made, published, published_weights
+from mtlkit.recipes.publishing.push import check_token, plan_push, push
 from mtlkit.report.cards.figures import TEST
 from mtlkit.runs import atomic as disk
 from mtlkit.runs.lock import locked
 from mtlkit.runs.outputs import check_output_folder
 from mtlkit.runs.record import CARD, TOKENIZER, RunRecord
 from mtlkit.runs.staging import finish, remove_staged, staged
-
-
-@dataclass(frozen=True)
-class ExportJob:
-    """The model to export, the folder to write, and what the user adds to its model card."""
-
-    model: ModelRef
-    out: Path
-    card: CardText
-
-
-@dataclass(frozen=True)
-class Exported:
-    """A finished export.
-
-    difference   its largest difference from the model; None if the package that checks it is not installed
-    left_out     parts of the model that the format cannot store
-    from_source  the largest difference of our vectors from those of sentence-transformers for the exported Hugging Face folder;
-                 None for a run, or if sentence-transformers is not installed
-    note         settings of that folder that mtlkit ignores
-    """
-
-    out: Path
-    dim: int
-    tasks: tuple[str, ...]
-    difference: float | None
-    left_out: tuple[str, ...] = ()
-    from_source: float | None = None
-    note: str = ""
 
 
 def choose_export(options: ExportOptions) -> ExportJob:
@@ -77,6 +51,15 @@ def choose_export(options: ExportOptions) -> ExportJob:
         )
     card = card_text(options.card)
     out = options.out or model_ref.path / default_name(options)
+    if options.yes:
+        check_token(options)
+    if options.push is not None and not options.overwrite and is_made(options, model_ref, out):
+        return ExportJob(model_ref, out, card, made=True)
+    if options.push is not None and not options.overwrite and (out / exporter.record).is_file():
+        raise UsageError(
+            f"{out} holds an export with other options, or of a model that changed; replace it with --overwrite, or choose "
+            "another folder with DIR"
+        )
     choice = ExportJob(model_ref, out, card)
     check_export(options, choice)
     return choice
@@ -117,11 +100,28 @@ def installation(format: str) -> str:
 
 
 def export(options: ExportOptions, choice: ExportJob | None = None) -> Exported:
-    """Writes an export, compares it with the model on a few texts, and moves it into place only if they agree.
+    """Writes an export, compares it with the model on a few texts, and moves it into place only if they agree. With `push`, also
+    plans to send it to the hub, and with `yes` sends it.
 
-    Raises UsageError, and IntegrityError if they differ.
+    Raises UsageError, IntegrityError if they differ, and NetworkError.
     """
     choice = choice or choose_export(options)
+    done = _made(options, choice) if choice.made else _export(options, choice)
+    if options.push is None:
+        return done
+    plan = plan_push(options, done.out)
+    return replace(done, push=push(options, plan) if options.yes else plan)
+
+
+def _made(options: ExportOptions, choice: ExportJob) -> Exported:
+    """The export that is there."""
+    description = read_description(choice.model.path)
+    description = description if options.task is None else description.only(options.task)
+    dim = description.vectors.truncate_dim or description.architecture.vector_dim
+    return Exported(choice.out, dim, tuple(task.name for task in description.tasks), None)
+
+
+def _export(options: ExportOptions, choice: ExportJob) -> Exported:
     model_ref, out = choice.model, choice.out
     exporter = format_of(options.format)
     weights = load_weights(model_ref.path, merge=exporter.merges_adapters)
@@ -155,7 +155,7 @@ def _write(
     was not checked."""
     model, exporter = weights.model, format_of(options.format)
     written = fold_temperatures(weights) if exporter.folds_temperatures else weights
-    exporter.write(folder, written)
+    exporter.write(folder, written if options.push is None else published_weights(written))
     if exporter.keeps_scope:
         scopes = read_scopes(choice.model.path)
         write_scopes(folder, {task: scope for task, scope in scopes.items() if task in model.tasks})
@@ -185,4 +185,5 @@ def _record(options: ExportOptions, model_ref: ModelRef, weights: LoadedWeights,
         {**metrics, TEST: {**metrics.get(TEST, {}), **tested}} if tested else metrics,
         model_record(model_ref),
     )
-    return with_terms(record, source)
+    record = with_terms(record, source)
+    return record if options.push is None else published(record)

@@ -255,7 +255,7 @@ def test_a_file_of_a_run_is_not_the_run(runs: Path) -> None:
         find_model(str(runs / "mtl" / "model.safetensors"), runs, ("mtl",))
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json", "README.md", "metrics.jsonl"])
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json", "metrics.jsonl"])
 def test_a_flipped_bit_in_any_file_is_found(runs: Path, tmp_path: Path, name: str) -> None:  # fault 4
     run = tmp_path / "run"
     shutil.copytree(runs / "mtl", run)
@@ -264,6 +264,15 @@ def test_a_flipped_bit_in_any_file_is_found(runs: Path, tmp_path: Path, name: st
     (run / name).write_bytes(content)
     with pytest.raises(IntegrityError, match=rf"{name}: damaged .*[0-9a-f]{{64}}.*[0-9a-f]{{64}}"):
         load(run)
+
+
+def test_an_edited_or_missing_card_does_not_matter(runs: Path, tmp_path: Path) -> None:
+    shutil.copytree(runs / "mtl", tmp_path / "run")
+    card = tmp_path / "run" / "README.md"
+    card.write_text(card.read_text() + "\nMore about it.\n")
+    load(tmp_path / "run")
+    card.unlink()
+    assert load(tmp_path / "run").tasks == load(runs / "mtl").tasks
 
 
 def test_a_run_can_be_moved_and_loaded_from_anywhere(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

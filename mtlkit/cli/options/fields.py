@@ -18,7 +18,7 @@ from mtlkit.config.option import COMMON, Declaration
 # in the order of --help
 PANELS = (
     *(COMMON, "Objective", "Training", "Multiple tasks", "Freezing", "Existing tasks"),
-    *("Data", "Model", "Model card", "Output", "Run", "Machine"),
+    *("Data", "Model", "Model card", "Output", "Hugging Face hub", "Run", "Machine"),
 )
 PLACEHOLDERS: dict[Any, str] = {int: "N", float: "X", Path: "PATH", str: "TEXT"}  # of values in help
 

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mtlkit.config.checked import CheckedOptions
-from mtlkit.config.common import CARD, OUTPUT, language_option, license_option, run_argument, runs_folder
+from mtlkit.config.common import CARD, HUB, OUTPUT, language_option, license_option, run_argument, runs_folder
+from mtlkit.config.hub_ids import parse_repository
 from mtlkit.config.option import COMMON, option
 from mtlkit.config.registries.export_formats import EXPORT_FORMATS
+from mtlkit.errors import UsageError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +58,22 @@ class ExportOptions(CheckedOptions):
         rank=5,
     )
     overwrite: bool = option(False, "Replace an export of the same format in DIR.", panel=OUTPUT)
+    push: str | None = option(
+        None,
+        "Show what would be sent to this repository of the Hugging Face hub; with --yes, send it.",
+        metavar="USER/NAME",
+        panel=HUB,
+        parse=parse_repository,
+    )
+    private: bool = option(False, "Make the repository of --push private, if it is new.", panel=HUB, rank=1)
+    replace: bool = option(False, "Let --push replace files of the repository.", panel=HUB, rank=2)
+    yes: bool = option(False, "Carry out --push.", panel=HUB, rank=3)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("private", "replace", "yes"):
+            if getattr(self, name) and self.push is None:
+                raise UsageError(f"--{name} belongs to --push USER/NAME; add it, or remove --{name}")
 
 
 @dataclass(frozen=True, kw_only=True)

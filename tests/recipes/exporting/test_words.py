@@ -22,7 +22,8 @@ from mtlkit.model.checkpoint import save_model
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.interop.silence import silence
 from mtlkit.model.multitask import MultiTaskModel
-from mtlkit.recipes.export import Exported, export
+from mtlkit.recipes.export import export
+from mtlkit.recipes.exporting.job import Exported
 from mtlkit.runs.record import TOKENIZER, RunRecord
 from mtlkit.runs.staging import finish
 

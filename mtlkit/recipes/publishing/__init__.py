@@ -1,0 +1,1 @@
+"""`export --push`: sends a verified export to the Hugging Face hub."""
