@@ -20,7 +20,6 @@ from pathlib import Path
 
 from compare import describe, model_folder, names, positive
 from few_shot_report import print_report
-
 from runs import Result, cpu_of, finished_runs
 
 SIDES = ("mtlkit", "frozen", "setfit")

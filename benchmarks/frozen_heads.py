@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from compare import describe, names, positive
 from numpy.typing import NDArray
+from runs import Result, finished_runs
 from scipy.stats import t as student
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
@@ -31,7 +32,6 @@ from mtlkit.tasks.convex import SoftmaxLoss
 from mtlkit.training.solver.head import fit_chosen
 from mtlkit.training.solver.linear import Features
 from mtlkit.training.solver.strength import choose_strength
-from runs import Result, finished_runs
 
 Floats = NDArray[np.float64]
 CELL = ("set", "model", "rows")

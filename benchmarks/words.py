@@ -17,7 +17,6 @@ import sys
 from pathlib import Path
 
 from compare import describe, parsed_runs, training_runs
-
 from runs import Result, cpu_of, finished_runs, summary
 
 SIDES = ("mtlkit", "trainer")
