@@ -28,8 +28,9 @@ from mtlkit.recipes.evaluation.perplexity import HeldOutTexts, perplexity, read_
 from mtlkit.recipes.inputs.next_command import next_command
 from mtlkit.recipes.inputs.source_notes import source_notes
 from mtlkit.recipes.training.base_start import BaseStart, continued_start, find_origin, fresh_start
+from mtlkit.recipes.training.open_session import open_session
 from mtlkit.recipes.training.save import Provenance, TrainedModel, save_run
-from mtlkit.recipes.training.session import RunSession, open_session
+from mtlkit.recipes.training.session import RunSession
 from mtlkit.runs.record import TOKENIZER
 from mtlkit.runs.staging import staged
 from mtlkit.training.checkpointing import FolderSaver

@@ -23,12 +23,13 @@ from mtlkit.recipes.training.baselines.runs import ComparedRun
 from mtlkit.recipes.training.data_warnings import recorded
 from mtlkit.recipes.training.diverged_batch import texts_of
 from mtlkit.recipes.training.initial_model import InitialModel, labels_seen
+from mtlkit.recipes.training.open_session import open_session
 from mtlkit.recipes.training.planning.plan import CommandSpec, make_plan
 from mtlkit.recipes.training.prepare import Prepared, prepare
 from mtlkit.recipes.training.result import TrainResult
 from mtlkit.recipes.training.save import Provenance, TrainedModel, save_bests, save_run
 from mtlkit.recipes.training.scopes import scopes_to_keep
-from mtlkit.recipes.training.session import RunSession, open_session
+from mtlkit.recipes.training.session import RunSession
 from mtlkit.recipes.training.test_rows import score_tests
 from mtlkit.recipes.training.words import compare_words
 from mtlkit.report.findings import finding_message

@@ -9,8 +9,9 @@ from torch import nn
 
 from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.errors import UsageError
+from mtlkit.recipes.training.open_session import check_batches
 from mtlkit.recipes.training.resuming.point import ResumePoint
-from mtlkit.recipes.training.session import RunSession, check_batches
+from mtlkit.recipes.training.session import RunSession
 from mtlkit.runs.checkpoints import Checkpoint, CheckpointManager
 from mtlkit.training.distributed.ranks import Ranks
 
