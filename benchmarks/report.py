@@ -1,4 +1,4 @@
-"""Time and peak memory of `report`, `eval` and `runs` on a run with many test rows, first without and then with cached predictions.
+"""Time and peak memory of `report`, `eval` and `runs` on a run with many test rows, without and with cached predictions.
 
     python benchmarks/report.py data/ag_news data/imdb data/emotion
 

@@ -14,6 +14,8 @@ from mtlkit.errors import counted
 def report(options: ReportOptions, as_json: bool) -> None:
     """Write a page about a run: figures, curves, confusion matrices with the texts behind them, mistakes, data and lineage.
 
+    Of several runs, the page overlays their curves and compares their options, scores and predictions on the same rows.
+
     The page is one file that needs no network, legible on paper and on a phone. The heads are evaluated on --split; curves come
     from the log alone, so a run that is still training has a page, too.
     """
@@ -24,13 +26,16 @@ def report(options: ReportOptions, as_json: bool) -> None:
     check(options)
     with working("evaluating"):
         written = write(options)
-    say(f"run: {written.facts.name}, {written.facts.reason}")
+    if written.facts is not None:
+        say(f"run: {written.facts.name}, {written.facts.reason}")
     say_cached(written.cached)
     for note in written.page.notes:
         say(note, "yellow")
     if as_json:
+        runs = list(map(str, written.runs))
+        about: dict[str, object] = {"run": runs[0]} if len(runs) == 1 else {"runs": runs}
         pictures = {"pictures": [str(path) for path in written.pictures]} if written.pictures else {}
-        print_json({"run": str(written.facts.path), "output": str(written.output), "bytes": written.bytes, **pictures})
+        print_json({**about, "output": str(written.output), "bytes": written.bytes, **pictures})
     else:
         answer(f"{written.output}: {written.bytes / 1e6:.2f} MB")
         if written.pictures:
@@ -42,6 +47,7 @@ def register(app: typer.Typer, panel: str) -> None:
         "mtlkit report",
         "mtlkit report runs/mtl -o report.html --overwrite",
         "mtlkit report runs/mtl --split validation --format md",
+        "mtlkit report runs/mtl runs/other -o comparison.html",
         "mtlkit report runs/mtl --pictures pictures --overwrite",
     ]
     add_command(app, "report", ReportOptions, report, examples, panel)

@@ -1,4 +1,4 @@
-"""`mtlkit report`: a page about a run, from its record, its log and an evaluation."""
+"""`mtlkit report`: a page about a run, or about several, from records, logs and an evaluation."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from mtlkit.recipes.inputs.command_line import command_line
 from mtlkit.recipes.inputs.input_files import inputs_of
 from mtlkit.recipes.inputs.open_model import open_model
 from mtlkit.recipes.inputs.picture_files import check_matplotlib
+from mtlkit.recipes.reporting.logs import log_facts
 from mtlkit.recipes.reporting.pictures import check_folder, write_pictures
+from mtlkit.recipes.reporting.runs import page_of_runs
 from mtlkit.recipes.reporting.sections import section
-from mtlkit.report.log_reader import read_curves
-from mtlkit.report.page.content import Logged, Page, TaskSection, make_page
+from mtlkit.report.page.content import Page, TaskSection, make_page
 from mtlkit.report.page.render import FORMATS, rendered
 from mtlkit.report.run_facts import RunFacts
-from mtlkit.report.step_log import read_steps
 from mtlkit.runs.atomic import atomic_file, saving
 from mtlkit.runs.lock import locked
 from mtlkit.runs.outputs import check_output_file
 from mtlkit.runs.overlap import Input
-from mtlkit.runs.record import log_of
 
 
 @dataclass(frozen=True)
 class Reported:
-    """The content of a page, the run that it is about, and the pictures that were written; `cached` are the tasks whose
-    predictions came from the cache."""
+    """The content of a page, the runs that it is about, and the pictures that were written; `facts` are those of a single run,
+    `cached` the tasks whose predictions came from the cache."""
 
     page: Page
-    facts: RunFacts
+    runs: tuple[Path, ...]
+    facts: RunFacts | None
     output: Path
     bytes: int
     cached: tuple[str, ...] = ()
@@ -65,25 +65,24 @@ def form_of(options: ReportOptions) -> str:
 def report(options: ReportOptions) -> Reported:
     """Writes the page. Raises UsageError, IntegrityError, SavingError; what cannot be evaluated is left out, with a note."""
     check(options)
-    facts = info(InfoOptions(run=None if options.run is None else Path(options.run), runs=options.runs))
-    notes: list[str] = []
+    facts: RunFacts | None = None
     cached: list[str] = []
-    sections = evaluated(options, facts, notes, cached)
-    page = make_page(facts, log_facts(facts.path), sections, notes)
+    if options.others:
+        page, compared = page_of_runs(options)
+        runs, cached = [run.path for run in compared.runs], compared.cached
+    else:
+        facts = info(InfoOptions(run=None if options.run is None else Path(options.run), runs=options.runs))
+        notes: list[str] = []
+        sections = evaluated(options, facts, notes, cached)
+        page, runs = make_page(facts, log_facts(facts.path), sections, notes), [facts.path]
     pictures = [] if options.pictures is None else write_pictures(options, page.pictures)
     content = rendered(page, form_of(options)).encode("utf-8", "backslashreplace")
-    inputs = [*inputs_of(options), Input(facts.path, "the run")]
+    inputs = [*inputs_of(options), *(Input(run, "the run") for run in runs)]
     with locked(options.page, command_line("report", options), option="--output"):
         check_output_file(options.page, inputs, overwrite=options.overwrite)
         with saving(options.page), atomic_file(options.page.resolve()) as file:
             file.write(content)
-    return Reported(page, facts, options.page, len(content), tuple(cached), tuple(pictures))
-
-
-def log_facts(folder: Path) -> Logged | None:
-    """What the log of a run holds, finished or not; None without a log."""
-    log = log_of(folder)
-    return None if log is None else Logged(read_curves(log), *read_steps(log))
+    return Reported(page, tuple(runs), facts, options.page, len(content), tuple(cached), tuple(pictures))
 
 
 def evaluated(options: ReportOptions, facts: RunFacts, notes: list[str], cached: list[str]) -> dict[str, TaskSection]:

@@ -16,6 +16,14 @@ class ReportOptions(MachineOptions):
     """Options of `mtlkit report`."""
 
     run: str | None = run_argument("Folder of a run, also of one that is still training.")
+    others: list[str] = option(
+        [],
+        "More runs, which the page compares with the first.",
+        panel=COMMON,
+        positional=True,
+        metavar="RUN...",
+        complete="run",
+    )
     output: Path | None = option(
         None,
         "File to write: .html, one page that needs nothing else, or .md for a pull request.",

@@ -44,6 +44,8 @@ def inputs_of(options: Any, *models: ModelRef | None) -> list[Input]:
             continue
         if item.name in FILES:
             inputs.append(Input(expand(value), flag))
+        elif item.name == "others":
+            inputs += [Input(expand(run), flag) for run in value]
         elif item.name in MODELS and value != "scratch":
             inputs.append(Input(mini_folder() if value == MINI else expand(value), flag))
         elif item.name in SOURCES:

@@ -77,7 +77,8 @@ def _differences(folders: Sequence[Path], records: Sequence[RunRecord | None]) -
     described = [_described(record or unfinished_record(folder)) for folder, record in zip(folders, records, strict=True)]
     names = dict.fromkeys(name for one in described for name in one)
     values = {name: tuple(one.get(name, MISSING) for one in described) for name in names}
-    return {name: each for name, each in values.items() if len(set(each)) > 1}
+    known = [place for place, one in enumerate(described) if one]  # nothing is known of a training without a checkpoint
+    return {name: each for name, each in values.items() if len({each[place] for place in known}) > 1}
 
 
 def _described(record: RunRecord | None) -> dict[str, str]:

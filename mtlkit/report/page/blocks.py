@@ -42,13 +42,14 @@ class Block:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a page below its own heading: sentences, charts, tables."""
+    """A part of a page below its own heading: sentences, charts, tables. In Markdown, tables are `folded` or not."""
 
     title: str
     lines: tuple[str, ...] = ()
     charts: tuple[Chart, ...] = ()
     tables: tuple[Block, ...] = ()
     note: str = ""
+    folded: bool = True
 
 
 def columns(*titles: str, numbers: Sequence[str] = (), long: Sequence[str] = ()) -> tuple[Column, ...]:
