@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -155,3 +156,18 @@ def killed(forks: Forks, command: Command, tmp_path_factory: pytest.TempPathFact
 def unfinished(killed: Path, tmp_path: Path) -> Path:
     """A copy of the killed training."""
     return Path(shutil.copytree(killed, tmp_path / "run"))
+
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+@pytest.fixture
+def browser() -> Iterator[Any]:
+    """A Chromium without a window; skips the test where none is installed."""
+    playwright: Any = pytest.importorskip("playwright.sync_api")
+    if BROWSER is None:
+        pytest.skip("no Chromium is installed")
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        yield opened
+        opened.close()

@@ -58,6 +58,24 @@ def test_info_and_curves_of_a_run(run: str, typed: Any, old: Path) -> None:
     assert json.loads(curves.out)
 
 
+@pytest.mark.parametrize("run", ["base", "sentence", "mtl", "frozen", "shared", "stopped-base", "stopped-mtl"])
+def test_a_run_has_a_page_finished_or_not(run: str, typed: Any, old: Path) -> None:
+    answer = typed("report", f"runs/{run}", "--split", "validation", "-o", "page.html")
+    assert answer.code == 0, answer.err
+    assert "<svg" in Path("page.html").read_text()
+
+
+def test_runs_are_compared_on_a_page_finished_or_not(typed: Any, old: Path) -> None:
+    answer = typed("report", "runs/mtl", "runs/shared", "runs/stopped-mtl", "--split", "validation", "-o", "page.html")
+    assert answer.code == 0, answer.err
+    assert "stopped-mtl is interrupted: only its log is shown" in answer.err
+    text = Path("page.html").read_text()
+    assert "kind: training loss, smoothed" in text
+    assert text.count("stopped-mtl, step ") > 3
+    document = json.loads(typed("runs", "runs/mtl", "runs/shared", "--split", "validation", "--json").out)
+    assert {test["task"] for test in document["tests"]} == {"kind", "size"}
+
+
 def test_a_model_predicts_and_is_evaluated(typed: Any, old: Path) -> None:
     (prediction,) = json.loads(typed("predict", "guitar", "--model", "runs/mtl", "--json").out)["predictions"]
     assert prediction["tasks"]["kind"]["probability"] == pytest.approx(0.54549, abs=1e-4)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from html import escape
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +16,6 @@ import pytest
 
 Typed = Callable[..., Any]
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 HARMFUL = "<script>document.title='harmed'</script>"
 SVG = re.compile(r"<svg.*?</svg>", re.DOTALL)
 
@@ -165,17 +164,6 @@ def test_a_pull_request_has_a_short_form(typed: Typed, harmful: Path) -> None:
     for first, second in pairwise(lines):
         if set(second) <= set("|-: ") and second.startswith("|"):
             assert re.sub(r"\\\|", "", first).count("|") == second.count("|")
-
-
-@pytest.fixture
-def browser() -> Iterator[Any]:
-    playwright: Any = pytest.importorskip("playwright.sync_api")
-    if BROWSER is None:
-        pytest.skip("no Chromium is installed")
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
