@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timezone
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from mtlkit.report.cards.facts import CardFacts
 from mtlkit.report.cards.names import public_path
 from mtlkit.report.cards.use import mtlkit_use
 from mtlkit.runs import atomic as disk
-from mtlkit.runs.record import CARD, RunRecord
+from mtlkit.runs.record import CARD, PACKAGES, RunRecord
 
 TERMS = ("license", "language")  # options that describe a model, and are those of what is made from it without training
 
@@ -22,6 +24,7 @@ TERMS = ("license", "language")  # options that describe a model, and are those 
 def write_card(folder: Path, out: Path, record: RunRecord, model: MultiTaskModel, *, verb: str = "trained") -> None:
     """Writes the card of a run that is in the staged `folder`, complete but for card and record. Raises OSError."""
     description = read_checkpoint(folder)
+    record = replace(record, finished=datetime.now(timezone.utc).isoformat(), versions={name: version(name) for name in PACKAGES})
     base = (record.parent or {}).get(HUB)
     use = mtlkit_use(description)
     facts = CardFacts(record, description, parameters_of(model), public_path(out.as_posix()), use, verb=verb, base_model=base)

@@ -40,7 +40,7 @@ def inputs_of(options: Any, *models: ModelRef | None) -> list[Input]:
     inputs: list[Input] = []
     for item in fields(options):
         value, flag = getattr(options, item.name), name_of(item)
-        if value is None:
+        if value is None or isinstance(value, bool):  # `--test` of an export names no data
             continue
         if item.name in FILES:
             inputs.append(Input(expand(value), flag))

@@ -62,8 +62,8 @@ def _facts(facts: CardFacts) -> Iterator[list[str]]:
     yield ["language", ", ".join(map(text, spoken)) or "not stated"]
     yield ["license", text(facts.license or "not stated")]
     if facts.description.adapters:
-        own = (f"{adapter_title(task)} {spec}" for task, spec in facts.description.adapters.items())
-        yield ["adapters", text(", ".join(own), 200)]
+        own = (f"{adapter_title(task)} {code(str(spec))}" for task, spec in facts.description.adapters.items())
+        yield ["adapters", ", ".join(own)]
     if origin := _origin(facts):
         yield ["started from", origin]
     epoch = record.metrics.get("best_epoch")
