@@ -1,8 +1,8 @@
 """The commands as Python functions. Their keyword arguments are the options of the command line, declared once in `config/`.
 
-A function returns its result and prints nothing. All raise UsageError for an option that cannot be carried out (its subclass
-OptionError names the option), DataError, IntegrityError, DivergedError and NetworkError: the classes of `mtlkit.errors`. Torch is
-imported by the first call that needs it.
+A function returns its result and prints nothing; in a notebook, a training shows its progress in one output. All raise
+UsageError for an option that cannot be carried out (its subclass OptionError names the option), DataError, IntegrityError,
+DivergedError and NetworkError: the classes of `mtlkit.errors`. Torch is imported by the first call that needs it.
 """
 
 from __future__ import annotations
@@ -48,25 +48,28 @@ if TYPE_CHECKING:
 @takes(PretrainOptions)
 def pretrain(options: PretrainOptions) -> Finished:
     """Train a tokenizer and a base on raw text and write the run, as `mtlkit pretrain` does."""
-    from mtlkit.recipes.pretrain import pretrain as run
+    from mtlkit.recipes.pretrain import stream
+    from mtlkit.report.training.notebook import run_shown
 
-    return run(options)
+    return run_shown(stream(options))
 
 
 @takes(TrainSentenceOptions)
 def train_sentence(options: TrainSentenceOptions) -> Finished:
     """Train a sentence encoder and write the run, as `mtlkit train-sentence` does."""
-    from mtlkit.recipes.train_sentence import train_sentence as run
+    from mtlkit.recipes.train_sentence import stream
+    from mtlkit.report.training.notebook import run_shown
 
-    return run(options)
+    return run_shown(stream(options))
 
 
 @takes(TrainMtlOptions)
 def train_mtl(options: TrainMtlOptions) -> Finished:
     """Train one head per task on one backbone and write the run, as `mtlkit train-mtl` does."""
-    from mtlkit.recipes.train_mtl import train_mtl as run
+    from mtlkit.recipes.train_mtl import stream
+    from mtlkit.report.training.notebook import run_shown
 
-    return run(options)
+    return run_shown(stream(options))
 
 
 @takes(EmbedOptions)

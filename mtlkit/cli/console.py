@@ -14,6 +14,7 @@ from rich.console import Console
 
 from mtlkit.config.from_json import to_json
 from mtlkit.errors import listed
+from mtlkit.notebook import below_kernel
 
 if TYPE_CHECKING:
     from mtlkit.data.tokenization.tokenizer import TextEncoder
@@ -54,14 +55,20 @@ def _left(error: OSError) -> OSError:
     return BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) if error.errno == errno.EIO else error
 
 
+def terminal() -> bool | None:
+    """Whether the output is a terminal; None: rich finds out. The one that a notebook gives to `!mtlkit ...` is none: every
+    refresh of a live view would be a line of the cell."""
+    return False if below_kernel() else None
+
+
 @cache
 def stdout() -> Console:
-    return Console(highlight=False, soft_wrap=False)
+    return Console(highlight=False, soft_wrap=False, force_terminal=terminal())
 
 
 @cache
 def stderr() -> Console:
-    return Console(stderr=True, file=cast("TextIO", StandardError()), highlight=False)
+    return Console(stderr=True, file=cast("TextIO", StandardError()), highlight=False, force_terminal=terminal())
 
 
 def can_ask() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 
 from mtlkit.config.registries.task_kinds import KINDS
 
@@ -54,6 +55,13 @@ STANDARD = (
     *(QUADRATIC_KAPPA, MAE, BALANCED_ACCURACY, ACCURACY, MACRO_F1, MICRO_F1),
     *(AVERAGE_PRECISION, AUROC, SPEARMAN, PEARSON, MSE, *RETRIEVAL),
 )
+
+
+def written(value: float | None, name: str) -> str:
+    """The value of a metric: a share in percent with one decimal, other metrics with three; a dash if it is undefined."""
+    if value is None or not isfinite(value):
+        return "-"
+    return f"{100 * value:.1f}" if all_metrics()[name].share else f"{value:.3f}"
 
 
 def all_metrics() -> dict[str, Metric]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from mtlkit.config.registries.task_kinds import KINDS
 from mtlkit.evaluation.figures import ENDING
-from mtlkit.evaluation.metric_names import all_metrics
+from mtlkit.evaluation.metric_names import all_metrics, written
 from mtlkit.runs.record import MARKS
 
 Ends = tuple[float, float]
@@ -47,6 +47,13 @@ class TaskScores:
     mark: str | None = None
     test_split: str = ""
     test_rows: int | None = None
+
+    def written(self, estimate: Estimate | None) -> str:
+        """A value of the main metric with its interval, such as `91.2 (83.0..95.7)`."""
+        if estimate is None:
+            return "-"
+        ends = "" if estimate.interval is None else f" ({'..'.join(written(end, self.metric) for end in estimate.interval)})"
+        return f"{written(estimate.value, self.metric)}{ends}"
 
 
 def scores_of(metrics: Mapping[str, Any]) -> list[TaskScores]:

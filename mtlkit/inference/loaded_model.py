@@ -20,6 +20,8 @@ from mtlkit.data.encoded import Encoded, EncodedWords
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.data.tokenization.word_splitting import split_words
 from mtlkit.errors import UsageError, listed, suggest
+from mtlkit.evaluation.metric_names import all_metrics
+from mtlkit.evaluation.run_scores import scores_of
 from mtlkit.inference.backends import OpenedModel, open_backend
 from mtlkit.inference.engines.base import ROUTER, VECTORS, Engine, vectors_for
 from mtlkit.inference.find_model import MINI, find_model, mini_folder
@@ -34,7 +36,10 @@ from mtlkit.inference.text_inputs import check_texts, outputs_for_pairs
 from mtlkit.inference.words import encode_texts_with_words
 from mtlkit.model.description import ModelDescription
 from mtlkit.model.interop.classifier import has_classifier
+from mtlkit.notebook import summary_html
 from mtlkit.runs.record import RunRecord, is_export
+
+SHOWN_LABELS = 6  # of a task, in a notebook
 
 
 class LoadedModel:
@@ -63,6 +68,29 @@ class LoadedModel:
         self.notes = notes
         self.sentences: Callable[[], Engine] | None = None
         self.specs: dict[str, TaskSpec] = {spec.name: spec for spec in checkpoint.tasks}
+
+    def __repr__(self) -> str:
+        heads = ", ".join(f"{name} ({spec.kind})" for name, spec in self.specs.items())
+        return f"<LoadedModel {self.name}: vectors of {self.dim}; heads: {heads or 'none'}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        shape = self.checkpoint.architecture
+        facts = {
+            "stage": self.checkpoint.stage,
+            "vectors": f"{self.dim:,}",
+            "layers": f"{shape.layers} of {shape.dim:,}",
+            "tokens per text": f"at most {self.checkpoint.encoding.max_length:,}",
+        }
+        scores = {score.task: score for score in scores_of(self.record.metrics if self.record else {})}
+        rows = []
+        for name, spec in self.specs.items():
+            score = scores.get(name)
+            title = "-" if score is None else all_metrics()[score.metric].title
+            figure = "-" if score is None else score.written(score.test or score.validation)
+            rows.append([name, spec.kind, listed(spec.labels, SHOWN_LABELS) or "-", title, figure])
+        of = "test" if any(score.test for score in scores.values()) else "validation"
+        return summary_html(self.name, facts, ["task", "kind", "labels", "metric", f"{of} (95 %)"], rows)
 
     @property
     def name(self) -> str:

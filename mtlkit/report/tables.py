@@ -10,7 +10,7 @@ from rich import box
 from rich.console import Group
 from rich.table import Table
 
-from mtlkit.evaluation.metric_names import all_metrics
+from mtlkit.evaluation.metric_names import all_metrics, written
 from mtlkit.report.text import literal, one_line
 from mtlkit.training.events import Epoch, Part, TaskState
 
@@ -130,7 +130,7 @@ def unit_of(metric: str) -> str:
 
 def figure(value: float | None, metric: str) -> str:
     """The value of a metric in a table: a share in percent with one decimal, other metrics with three."""
-    return number(100 * value, 1) if value is not None and all_metrics()[metric].share else number(value, 3)
+    return written(value, metric)
 
 
 def megabytes(size: int) -> str:

@@ -10,8 +10,11 @@ from typing import Any
 
 from mtlkit.config.architecture import TaskSpec
 from mtlkit.evaluation.forgetting import ForgettingReport
+from mtlkit.evaluation.metric_names import all_metrics
+from mtlkit.evaluation.run_scores import scores_of
 from mtlkit.evaluation.sharing import SharingReport
 from mtlkit.inference.scope.scope import Scope
+from mtlkit.notebook import summary_html
 from mtlkit.training.diagnostics.gradient_stats import TrackingSummary
 from mtlkit.training.incidents import Incident, StepSkipped
 
@@ -174,6 +177,27 @@ class Finished:
     seconds: float
     next_command: str = ""
     details: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        lines = [f"{name}: {title} {value}" for name, title, value, *_ in self._rows()]
+        return "\n  ".join([f"<Finished {self.run}, {self.seconds:,.0f} s>", *lines])
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        epoch, rows = self.metrics.get("best_epoch"), self._rows()
+        facts = {"seconds": f"{self.seconds:,.0f}", **({"kept": f"epoch {epoch}"} if epoch else {}), "next": self.next_command}
+        columns = ["task", "metric", "validation (95 %)", "test (95 %)"]
+        shown = [place for place in range(4) if place < 3 or any(row[place] != "-" for row in rows)]
+        return summary_html(
+            str(self.run), facts, [columns[place] for place in shown], [[row[place] for place in shown] for row in rows]
+        )
+
+    def _rows(self) -> list[list[str]]:
+        """Task, metric, validation and test score, with intervals."""
+        return [
+            [score.task, all_metrics()[score.metric].title, score.written(score.validation), score.written(score.test)]
+            for score in scores_of(self.metrics)
+        ]
 
 
 Event = Note | Parts | Progress | Epoch | Chosen | Tracking | Forgetting | BaselineEvent | Sharing | Finished | Incident

@@ -162,7 +162,9 @@ def test_resume_of_a_finished_run_does_nothing(typed: Typed, command: Command, w
     for typing in ((*command, "--out", whole, "--resume"), ("train-mtl", "--resume", whole)):
         answer = typed(*typing)
         assert answer.code == 0
-        assert answer.err == f"{whole} is finished; nothing to resume\n"
+        first, *scores = answer.err.splitlines()
+        assert first == f"{whole} is finished; nothing to resume"
+        assert [line.split(" (")[0] for line in scores] == [f"{name}: accuracy: validation 100.0" for name in ("kind", "state")]
         assert answer.out == f"{whole} is ready (0:00); next: mtlkit eval --confusion --model {whole}\n"
     answer = typed(*command, "--out", whole, "--resume", "--seed", 5)
     assert answer.code == 2

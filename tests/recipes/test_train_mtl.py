@@ -39,7 +39,10 @@ def test_events_describe_the_whole_training(data: Path, runs: Path, tmp_path: Pa
     best = [event for event in events if isinstance(event, Epoch) and event.best][-1]
     assert finished.metrics["best_epoch"] == best.epoch
     assert finished.metrics["score"] == best.score
-    assert finished.metrics["validation"] == {state.task: state.validation for state in best.tasks}
+    for state in best.tasks:
+        scores = dict(finished.metrics["validation"][state.task])
+        low, high = scores.pop("accuracy_interval")
+        assert (scores, low <= scores["accuracy"] <= high) == (state.validation, True)
 
 
 def test_the_record_holds_what_it_takes_to_repeat_the_run(data: Path, runs: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from mtlkit.inference.scope.scope import Scope
 from mtlkit.report.training.forgetting import forgetting_messages
 from mtlkit.report.training.freezing import freezing_record, proven
 from mtlkit.runs.record import CROSS_VALIDATED
-from mtlkit.training.events import BestOfTask, Chosen, Epoch, Event, Forgetting, Part, Parts, Progress, TaskState
+from mtlkit.training.events import BestOfTask, Chosen, Epoch, Event, Forgetting, Part, Parts, TaskState
 from mtlkit.training.head_incidents import RowsJudged, ScopeFitted, ScoreInterval, WordsCompared
 from mtlkit.training.incidents import Refitted
 from mtlkit.training.validation.small_data import Overfitted, StillLearning
@@ -32,7 +32,6 @@ class TrainResult:
         self.intervals: dict[str, ScoreInterval] = {}
         self.tested: dict[str, dict[str, Any]] = {}
         self.trends: list[dict[str, Any]] = []
-        self.steps = 0
 
     def add(self, event: Event) -> None:
         """Takes an event of the training. Raises MtlkitError if a frozen part has changed."""
@@ -44,11 +43,10 @@ class TrainResult:
                 self.frozen = proven(event.parts, self.frozen)
         elif isinstance(event, RowsJudged):
             self.judged[event.task] = event
-        elif isinstance(event, Progress):
-            self.steps = event.step
         elif isinstance(event, StillLearning | Overfitted):
             name = "still learning" if isinstance(event, StillLearning) else "overfitted"
-            self.trends.append({"trend": name, **asdict(event), "steps": self.steps})
+            losses = list(event.validation_losses)  # as JSON has them
+            self.trends.append({"trend": name, **asdict(event), "validation_losses": losses})
         elif isinstance(event, ScoreInterval):
             self.intervals[event.task] = event
         elif isinstance(event, WordsCompared):

@@ -14,7 +14,7 @@ from mtlkit.report.text import one_line
 
 MOST = 2  # lines of advice
 FEW_PER_CLASS = 16  # training rows per class up to which `--few-shot` was measured
-LEAST_STEPS = 60
+FEW_STEPS = 12
 
 
 def advice(
@@ -89,16 +89,14 @@ def _few_rows(options: Mapping[str, Any], data: Mapping[str, Any], classes: Mapp
 
 
 def _few_steps(metrics: Mapping[str, Any]) -> Iterator[str]:
-    """On a loss that was still falling after very few steps."""
-    trends = metrics.get("loss_trends")
-    for found in trends if isinstance(trends, list) else ():
-        steps = found.get("steps", LEAST_STEPS)
-        if found.get("trend") == "still learning" and steps < LEAST_STEPS:
-            yield (
-                f"{steps} steps are few: 60 (--min-steps 60) were 4.8 points better than 6 to 12 in our measurements; see "
-                "docs/results"
-            )
-            return
+    """On a loss that was still falling after as few steps as were measured."""
+    trends, steps = metrics.get("loss_trends"), metrics.get("best_step")
+    falling = any(found.get("trend") == "still learning" for found in trends) if isinstance(trends, list) else False
+    if falling and isinstance(steps, int) and steps <= FEW_STEPS:
+        yield (
+            f"{steps} steps are few: 60 (--min-steps 60) were 4.8 points better than 6 to {FEW_STEPS} in our measurements; see "
+            "docs/results"
+        )
 
 
 def _list(report: Any, key: str) -> Sequence[Mapping[str, Any]]:

@@ -71,15 +71,16 @@ def test_few_rows_per_class() -> None:
 
 
 def test_few_steps() -> None:
-    found = {"trend": "still learning", "task": "topic", "steps": 12}
-    (line,) = advice(OPTIONS, {}, {"loss_trends": [{"trend": "overfitted"}, found]}, {})
+    found = {"best_step": 12, "loss_trends": [{"trend": "overfitted"}, {"trend": "still learning", "task": "topic"}]}
+    (line,) = advice(OPTIONS, {}, found, {})
     assert line.startswith("12 steps are few: 60 (--min-steps 60) were 4.8 points better than 6 to 12")
     page = (ROOT / "docs/results.md").read_text(encoding="utf-8").replace("\n", " ")
     assert "are better than six epochs without a minimum, 6 to 12 steps, by 4.8 points" in page
-    assert advice(OPTIONS, {}, {"loss_trends": [{**found, "steps": 60}]}, {}) == []
+    assert advice(OPTIONS, {}, {**found, "best_step": 13}, {}) == []
+    assert advice(OPTIONS, {}, {**found, "loss_trends": [{"trend": "overfitted"}]}, {}) == []
 
 
 def test_at_most_two_lines() -> None:
-    found = [{"trend": "still learning", "task": "topic", "steps": 12}]
-    metrics = {**forgetting(LOST), "sharing": {"tasks": [WORSE]}, "loss_trends": found}
+    found = {"best_step": 12, "loss_trends": [{"trend": "still learning", "task": "topic"}]}
+    metrics = {**forgetting(LOST), "sharing": {"tasks": [WORSE]}, **found}
     assert len(advice(OPTIONS, WATCHED, metrics, {})) == 2
