@@ -18,6 +18,7 @@ from forks import Forks
 from pyarrow import parquet
 
 import mtlkit
+from mtlkit.config.commands.embed import EmbedOptions
 from mtlkit.config.commands.run_commands import ExportOptions
 from mtlkit.config.commands.train_sentence import TrainSentenceOptions
 from mtlkit.inference.find_model import mini_folder
@@ -82,7 +83,7 @@ def test_mini_ignores_case(mini: LoadedModel) -> None:
 
 
 def test_the_commands_of_the_card_parse() -> None:
-    known = {"train-sentence": TrainSentenceOptions, "export": ExportOptions}
+    known = {"train-sentence": TrainSentenceOptions, "export": ExportOptions, "embed": EmbedOptions}
     blocks = re.findall(r"```(?:sh|json|python)?\n(.*?)```", card(), re.DOTALL)
     typed = [shlex.split(line) for block in blocks for line in block.splitlines() if line.startswith("mtlkit ")]
     assert {words[1] for words in typed} == set(known)

@@ -23,14 +23,14 @@ def model_card(facts: CardFacts) -> str:
         front_matter(facts),
         f"# {text(facts.title)}\n",
         f"{TITLES[facts.record.stage]}{_heads(facts)}, {facts.verb} with mtlkit.\n",
-        facts.text,
         "## Use\n",
         placed(facts.use, facts.name, on_hub=facts.on_hub),
+        *([facts.text] if facts.text.startswith("#") else _section("About", facts.text)),
         *_section("Tasks", _tasks(facts)),
         *_section("Facts", table(["", ""], _facts(facts))),
         *_section("Figures", figures_section(facts)),
         *_section("Training data", _data(facts)),
-        *_section("Training", _training(facts)),
+        *_section("Commands", _commands(facts)),
         *_section("More about its use", placed(facts.details, facts.name, on_hub=facts.on_hub).strip() + "\n"),
     ]
     return "\n".join(part.rstrip("\n") + "\n" for part in sections if part.strip())
@@ -65,14 +65,15 @@ def _facts(facts: CardFacts) -> Iterator[list[str]]:
         own = (f"{adapter_title(task)} {code(str(spec))}" for task, spec in facts.description.adapters.items())
         yield ["adapters", ", ".join(own)]
     if origin := _origin(facts):
-        yield ["started from", origin]
+        exported = facts.trained_by is None and record.is_of("export")
+        yield ["exported from" if exported else "started from", origin]
     epoch = record.metrics.get("best_epoch")
     if isinstance(epoch, int):
         yield ["best epoch", f"{epoch:,}"]
     run = facts.trained_by or record
     versions = [f"{name} {run.versions[name]}" for name in ("mtlkit", "torch") if name in run.versions]
-    made = [*([f"{run.finished[:10]}"] if run.finished else []), *versions, f"seed {run.seed}"]
-    yield ["made", text(", ".join(made), 200)]
+    if run.finished:
+        yield ["trained", text(", ".join([run.finished[:10], *versions, f"seed {run.seed}"]), 200)]
 
 
 def _origin(facts: CardFacts) -> str:
@@ -106,7 +107,7 @@ def _data(facts: CardFacts) -> str:
     return "\n".join(lines)
 
 
-def _training(facts: CardFacts) -> str:
+def _commands(facts: CardFacts) -> str:
     """The recorded commands that made it."""
     records: list[RunRecord] = [*([facts.trained_by] if facts.trained_by else []), facts.record]
     commands = [command for record in records if (command := public_command(record.command))]

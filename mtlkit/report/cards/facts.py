@@ -64,13 +64,21 @@ class CardFacts:
 
     @property
     def license(self) -> str | None:
-        stated = self.record.options.get("license")
+        stated = self.metadata.get("license") or self.record.options.get("license")
         return stated if isinstance(stated, str) else None
 
     @property
     def languages(self) -> list[str]:
-        stated = self.record.options.get("language")
-        return [code for code in stated if isinstance(code, str)] if isinstance(stated, list) else []
+        stated = self.metadata.get("language") or self.record.options.get("language")
+        codes = [stated] if isinstance(stated, str) else stated
+        return [code for code in codes if isinstance(code, str)] if isinstance(codes, list) else []
+
+    @property
+    def test_sources(self) -> dict[str, str]:
+        """The test rows of tasks that were given to the training apart from its data, as `--test NAME=SOURCE`."""
+        typed = (self.trained_by or self.record).options.get("test")
+        pairs = [str(one).partition("=") for one in typed] if isinstance(typed, list) else []
+        return {name: source for name, equals, source in pairs if equals}
 
     @property
     def evaluated_as(self) -> str:

@@ -12,6 +12,7 @@ from mtlkit.evaluation.intervals import wilson
 from mtlkit.evaluation.metric_names import ACCURACY, Metric, all_metrics
 from mtlkit.report.cards.facts import CardFacts
 from mtlkit.report.cards.markdown import block, table, text
+from mtlkit.report.cards.names import public_source
 from mtlkit.report.info_model import MEANINGS, stored_reports
 from mtlkit.report.run_rows import validation_rows
 from mtlkit.report.tables import number
@@ -98,10 +99,19 @@ def figures_section(facts: CardFacts) -> str:
             lines.append(f"Validation of {', '.join(map(text, marked))}: {meaning}.")
     if facts.difference is not None:
         lines.append(f"Measured before the export, whose outputs differ by {facts.difference:.0e} at most.")
-    commands = [
-        ["mtlkit", "eval", "--model", facts.evaluated_as, *([] if split == TEST or not one.task else ["--split", split])]
-        for split, one in ((split, next(one for one in found if one.split == split)) for split in splits)
-    ]
+    measured = {"", *(task.name for task in facts.description.tasks)}  # by `eval`: heads, and a base
+    commands = [_command(facts, split) for split in splits if any(one.split == split and one.task in measured for one in found)]
+    if not commands:
+        lines.append("Measured by the training.")
     for title, sentences in stored_reports(facts.record.metrics):
         lines += ["", f"{text(title)}:", "", *(f"- {text(str(sentence), 300)}" for sentence in sentences)]
-    return "\n".join([*lines, "", block("\n".join(map(command_text, commands)), "sh")])
+    shown = ["", block("\n".join(map(command_text, commands)), "sh")] if commands else []
+    return "\n".join([*lines, *shown])
+
+
+def _command(facts: CardFacts, split: str) -> list[str]:
+    """The command that measures a split; a base is measured on the texts that were held out."""
+    apart = [f"{name}={public_source(source)}" for name, source in facts.test_sources.items()] if split == TEST else []
+    options = [word for source in apart for word in ("--task", source)]
+    named = [] if split == TEST or facts.description.stage == "base" else ["--split", split]
+    return ["mtlkit", "eval", "--model", facts.evaluated_as, *options, *named]

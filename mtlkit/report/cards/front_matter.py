@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mtlkit.config.source_record import SourceRecord
@@ -49,9 +49,10 @@ def front_matter(facts: CardFacts) -> str:
 def _result(facts: CardFacts, one: Figure) -> EvalResult:
     from huggingface_hub import EvalResult
 
-    name = data_name(facts, one.task)
+    apart = facts.test_sources.get(one.task) if one.split == TEST else None
+    name = data_name([apart] if apart else sources(facts).get(one.task, [])) or one.task or "texts"
     kinds = {task.name: kind_of(task.kind).hub_task for task in facts.description.tasks}
-    data_id = next(iter(_hub_ids(facts, one.task)), None)
+    data_id = None if apart else next(iter(_hub_ids(facts, one.task)), None)
     return EvalResult(
         task_type=kinds.get(one.task, pipeline_of(facts.description)),
         task_name=one.task or None,
@@ -77,10 +78,9 @@ def sources(facts: CardFacts) -> dict[str, list[str]]:
     return base | {name: [source] for name, source in facts.record.sources.items()}
 
 
-def data_name(facts: CardFacts, task: str) -> str:
-    """The data of a task as a card names it: the address without its keys."""
-    own = sources(facts).get(task, [])
-    return shorten(printable(", ".join(public_source(split_source(source)[0]) for source in own)), 120) or task or "texts"
+def data_name(named: Sequence[str]) -> str:
+    """Data as a card names it: the addresses without their keys."""
+    return shorten(printable(", ".join(public_source(split_source(source)[0]) for source in named)), 120)
 
 
 def hub_data(facts: CardFacts) -> Iterator[str]:

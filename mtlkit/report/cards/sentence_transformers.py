@@ -31,7 +31,7 @@ vectors = model.encode(["some sentence"])
 """
 
 COMMAND = """
-mtlkit reads it, too, with the heads:
+mtlkit reads it, too{heads}:
 
 ```sh
 mtlkit {command} --model this/folder {typed}
@@ -110,8 +110,8 @@ The default prompt `{prompt}` is prepended to every text.
 
 def sentence_transformers_use(checkpoint: ModelDescription) -> str:
     """How to get vectors of texts, and predictions with mtlkit."""
-    example = typed_example(checkpoint)
-    return VECTORS + COMMAND.format(command="predict" if checkpoint.tasks else "embed", typed=example)
+    command, heads = ("predict", ", with the heads") if checkpoint.tasks else ("embed", "")
+    return VECTORS + COMMAND.format(command=command, typed=typed_example(checkpoint), heads=heads)
 
 
 def sentence_transformers_details(checkpoint: ModelDescription) -> str:

@@ -75,7 +75,7 @@ def test_what_nobody_stated_is_left_out() -> None:
 def test_use_comes_first_and_then_facts_and_figures() -> None:
     card = ModelCard(model_card(facts())).text
     sections = [line.removeprefix("## ") for line in card.splitlines() if line.startswith("## ")]
-    assert sections == ["Use", "Tasks", "Facts", "Figures", "Training data", "Training"]
+    assert sections == ["Use", "Tasks", "Facts", "Figures", "Training data", "Commands"]
     assert 'mtlkit.load("runs/mtl")' in card
     assert 'mtlkit predict --model runs/mtl "some sentence"' in card
     assert "| topic | classification | World, Sports |\n| stars | regression | - |\n" in card
@@ -84,6 +84,14 @@ def test_use_comes_first_and_then_facts_and_figures() -> None:
     assert "| topic | accuracy | 87.5 % | 86.0 % to 89.0 % | test | 7,600 |" in card
     assert "| topic | accuracy | 90.0 % | 85.1 % to 93.4 % | validation | 200 |" in card
     assert "mtlkit eval --model runs/mtl\nmtlkit eval --model runs/mtl --split validation\n" in card
+
+
+def test_test_rows_from_elsewhere_are_named() -> None:
+    card = model_card(facts(replace(RECORD, options={"test": ["topic=/home/alice/test.csv?text=body", "news"]})))
+    assert "mtlkit eval --model runs/mtl --task 'topic=test.csv?text=body'\n" in card
+    results = ModelCard(card).data.eval_results
+    assert results is not None
+    assert (results[0].dataset_name, results[0].dataset_type) == ("test.csv", "test")
 
 
 def test_no_path_and_no_user_is_named() -> None:
