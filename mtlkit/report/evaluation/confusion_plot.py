@@ -51,7 +51,7 @@ def draw_matrix(axes: Axes, task: str, labels: Sequence[str], matrix: NDArray[np
     total, right = int(matrix.sum()), int(matrix.diagonal().sum())
     name = shorten(one_line(task).plain, 60)
     axes.set_title(f"{name}: {right:,} of {total:,} right ({right / max(1, total):.1%})", fontsize=title)
-    axes.set_xlabel("predicted (blue: right, orange: wrong)", fontsize=title)
+    axes.set_xlabel("predicted", fontsize=title)
     axes.set_ylabel("true", fontsize=title)
     names = [shorten(one_line(label).plain, LONGEST) for label in labels] if len(labels) <= MOST_NAMES else []
     turned = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if numbered else {"rotation": 90}
@@ -79,7 +79,7 @@ def paint(axes: Axes, matrix: NDArray[np.int64], shares: NDArray[np.float64], *,
         ends = np.arange(len(matrix) + 1) - 0.5
         axes.pcolormesh(ends, ends, colours, edgecolors="white", linewidth=1)
     else:
-        axes.imshow(colours, interpolation="nearest")
+        axes.imshow((255 * colours).round().astype(np.uint8), interpolation="none")
     axes.set(aspect="equal", ylim=(len(matrix) - 0.5, -0.5))
 
 

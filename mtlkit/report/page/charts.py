@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ from mtlkit.evaluation.metric_names import all_metrics
 from mtlkit.evaluation.reliability import Reliability
 from mtlkit.report.curves import thinned
 from mtlkit.report.evaluation.calibration_plot import draw_diagram, reliability_picture
-from mtlkit.report.log_reader import Curves, Series, TaskCurves
+from mtlkit.report.log_reader import Curves, Kept, Series, TaskCurves
 from mtlkit.report.page.chart import INK, SQUARE, Chart, Tips, file_stem
 from mtlkit.report.plots import TRAIN, VALIDATION, mark_epochs
 from mtlkit.report.tables import figure as metric_figure
@@ -23,18 +22,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_POINTS, MOST_TIPS = 1000, 60  # of a curve that are drawn, and of a smoothed one that show their values
-
-
-@dataclass(frozen=True)
-class Kept:
-    """The step whose weights were kept, and its epoch."""
-
-    step: int
-    epoch: int | None = None
-
-    @property
-    def words(self) -> str:
-        return "kept" if self.epoch is None else f"kept: epoch {self.epoch:,}"
 
 
 def task_charts(task: TaskCurves, curves: Curves, kept: Kept | None) -> Iterator[Chart]:
@@ -66,7 +53,7 @@ def score_words(task: TaskCurves, kept: Kept | None) -> str:
 
 
 def _kept_words(kept: Kept | None) -> str:
-    return "" if kept is None else f"; {kept.words}, step {kept.step:,}"
+    return "" if kept is None else f"; kept: {kept}"
 
 
 def reliability_chart(task: str, reliability: Reliability) -> Chart:
@@ -119,7 +106,7 @@ def _finish(axes: Axes, task: TaskCurves, kept: Kept | None, label: str) -> None
     last = max([1, *task.train.steps[-1:], *task.validation.steps[-1:], *task.scores.steps[-1:]])
     axes.set_xlim(-0.03 * last, 1.03 * last)  # the same for loss and score
     if kept is not None:
-        axes.axvline(kept.step, color=INK, linewidth=1.2, linestyle=":", label=kept.words)
+        axes.axvline(kept.step, color=INK, linewidth=1.2, linestyle=":", label=f"kept: {kept}")
     axes.set(xlabel="step", ylabel=label)
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.locator_params(axis="x", integer=True, nbins=6)

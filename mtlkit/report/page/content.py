@@ -10,10 +10,10 @@ from mtlkit.evaluation.figures import ENDING
 from mtlkit.evaluation.metric_names import all_metrics
 from mtlkit.report.evaluation.figures import COLUMNS
 from mtlkit.report.info_model import MEANINGS, VALIDATION, stored_reports
-from mtlkit.report.log_reader import NEXT_TOKEN, Curves
+from mtlkit.report.log_reader import NEXT_TOKEN, Curves, Kept
 from mtlkit.report.page.blocks import Block, Section, columns
 from mtlkit.report.page.chart import Chart
-from mtlkit.report.page.charts import Kept, task_charts
+from mtlkit.report.page.charts import task_charts
 from mtlkit.report.page.effects import forgetting_section, of_report, sharing_section
 from mtlkit.report.page.gradients import gradient_section
 from mtlkit.report.page.matrix import Matrix
@@ -140,7 +140,7 @@ def task_sections(record: RunRecord | None, logged: Logged | None, evaluated: Ma
     curves = {task.task: task for task in logged.curves.tasks} if logged else {}
     scores = record.metrics.get(VALIDATION) if record else None
     validation = {name: row for name, row in scores.items() if isinstance(row, dict)} if isinstance(scores, dict) else {}
-    kept = kept_step(record.metrics) if record else None
+    kept = kept_step(record.metrics) if record else logged.curves.kept if logged else None
     if record is not None and record.stage == "base":
         evaluated = {**{name: base_section(name, record.metrics) for name in list(curves)[:1] or [NEXT_TOKEN]}, **evaluated}
     for name in dict.fromkeys([*evaluated, *curves, *validation]):

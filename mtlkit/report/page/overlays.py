@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from mtlkit.errors import shorten
 from mtlkit.evaluation.metric_names import all_metrics
 from mtlkit.report.curves import thinned
-from mtlkit.report.log_reader import Series, TaskCurves
+from mtlkit.report.log_reader import Kept, Series, TaskCurves
 from mtlkit.report.page.chart import INK, Chart, Tips, file_stem
-from mtlkit.report.page.charts import MOST_POINTS, MOST_TIPS, Kept
+from mtlkit.report.page.charts import MOST_POINTS, MOST_TIPS
 from mtlkit.report.plots import MARKERS, OTHERS, TRAIN, VALIDATION
 from mtlkit.report.tables import metric_title, number
 from mtlkit.report.text import printable
@@ -49,7 +49,7 @@ class RunCurves:
 
     @property
     def label(self) -> str:
-        kept = "" if self.kept is None else f", {self.kept.words}"
+        kept = "" if self.kept is None else f", kept: {self.kept}"
         return f"{shorten(printable(self.run), LONGEST_NAME)}{kept}"
 
 

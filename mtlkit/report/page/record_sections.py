@@ -24,14 +24,14 @@ def freezing_section(report: Mapping[str, Any]) -> Section:
         (
             str(row["part"]),
             f"{row['parameters']:,}",
-            str(row["before"]),
-            str(row["after"]),
+            str(row["before"])[:PROOF],
+            str(row["after"])[:PROOF],
             "unchanged" if row["before"] == row["after"] else "CHANGED",
         )
         for row in report["parts"]
     )
     note = f"The first {PROOF} of 64 characters; run.json has them all."
-    titles = columns("part", "weights", "SHA-256 before", "SHA-256 after", "", numbers=["weights"])
+    titles = columns("part", "weights", "SHA-256 before", "SHA-256 after", "result", numbers=["weights"])
     return Section("Frozen parts", sentences(report), tables=(Block("Digests of frozen weights", titles, rows, note),))
 
 
