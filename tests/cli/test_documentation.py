@@ -37,6 +37,7 @@ LONG = [
     "docs/concepts/evaluation.md",
     *(f"docs/tutorials/{name}.md" for name in ("add-task", "distill", "few-labels", "freeze", "resume")),
 ]
+CONTROL = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 INSTALLING = ("python3.11", "pip", "pytest")  # `.ci/run` does as README and CONTRIBUTING say
 
 OPTIONS = {
@@ -117,7 +118,7 @@ def run(statement: str, typed: Callable[..., Any]) -> str:
         assert words[0] == "mtlkit", f"not run here: {statement}"
         answer = typed(*words[1:], terminal=True)
         assert answer.code == 0, f"{statement}: {answer.err}"
-        said += answer.out
+        said += f"{answer.out}\n{CONTROL.sub('', answer.err)}"
     return said
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -127,8 +128,13 @@ def test_the_picture_is_written_again(run: Path, lines: list[str], tmp_path: Pat
     pytest.importorskip("matplotlib")
     picture, pictures = tmp_path / "curves.svg", list[bytes]()
     log = run / CHECKPOINTS / LOG
-    write(log, "".join(lines[:30]))
-    training = Training(lambda: write(log, "".join(lines[30:])))
+    some = [line for line in map(json.loads, lines) if line["type"] == "step"]
+    some = [
+        {**line, "losses": {"kind": line["losses"]["kind"]}, "gradient_norm": None} for line in some if "kind" in line["losses"]
+    ]
+    first, rest = ("".join(json.dumps(line) + "\n" for line in part) for part in (some[:9], some[9:]))
+    write(log, first)
+    training = Training(lambda: write(log, rest))
     for state in training.followed(monkeypatch, run=run, output=picture):
         pictures += [] if state.ended else [picture.read_bytes()]
     assert len(pictures) == len(set(pictures)) == 2

@@ -29,8 +29,9 @@ def test_an_svg_has_a_panel_a_task_with_titles_and_units(runs: Path) -> None:
     assert [said.count(text) for text in ("step", "loss", "train", "train, smoothed", "validation")] == [4, 2, 2, 2, 2]
 
 
-def test_equal_curves_give_equal_bytes_without_a_date(runs: Path) -> None:
-    found = read_curves(runs / "mtl" / LOG)
+def test_equal_curves_give_equal_bytes_without_a_date() -> None:
+    line = Series((1, 2, 3, 4, 5), (3.0, 2.0, 1.0, 2.0, 1.0))
+    found = Curves((TaskCurves("topic", line, Series()),), {}, Series(), ())  # few panels, as each takes a while
     first = curve_picture(found, "svg")
     assert first == curve_picture(found, "svg") != curve_picture(found, "svg", span=1)
     assert b"dc:date" not in first

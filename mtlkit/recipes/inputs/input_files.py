@@ -48,7 +48,7 @@ def inputs_of(options: Any, *models: ModelRef | None) -> list[Input]:
             inputs += [Input(expand(run), flag) for run in value]
         elif item.name in MODELS and value != "scratch":
             inputs.append(Input(mini_folder() if value == MINI else expand(value), flag))
-        elif item.name in SOURCES and not isinstance(value, bool):  # --test of `export` is a flag
+        elif item.name in SOURCES:
             inputs += _sources([str(value)] if isinstance(value, (str, Path)) else value, flag)
         elif item.name == "retrieval":
             inputs += _sources([source for text in value for source in parse_retrieval(text)], flag)
