@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit.config.commands.report import ReportOptions
-from mtlkit.errors import UsageError
+from mtlkit.errors import UsageError, shorten
 from mtlkit.evaluation.comparison import Outputs
 from mtlkit.recipes.evaluation.against import matched
 from mtlkit.recipes.evaluation.rows import EvaluatedRows
@@ -23,9 +23,10 @@ from mtlkit.report.page.runs_page import make_runs_page
 from mtlkit.report.page.runs_scores import Disagreement, PageRun, PageTest
 from mtlkit.report.run_rows import run_names
 from mtlkit.report.runs_tests import RunsTest
+from mtlkit.report.text import printable
 from mtlkit.tasks.base import kind_of
 
-ROWS = 5  # that only one run gets right
+ROWS, LONGEST_TEXT = 5, 250  # that only one run gets right, and characters of their texts
 
 
 def page_of_runs(options: ReportOptions) -> tuple[Page, ComparedRuns]:
@@ -76,4 +77,4 @@ def _shown(rows: EvaluatedRows, decided: list[NDArray[Any]], some: NDArray[np.in
     names = rows.spec.labels
     for row in some.tolist():
         label, first, other = (cut(names[int(values[row])]) for values in (rows.labels, *decided))
-        yield Disagreement(cut(rows.shown[row]), label, first, other)
+        yield Disagreement(shorten(printable(rows.shown[row]), LONGEST_TEXT), label, first, other)
