@@ -41,8 +41,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for name, shown in commands().items():
         files.append(File.generated(config, f"{COMMANDS}/{name}.md", content=command_page(name, shown)))
     for page, source in INCLUDED.items():
-        files.append(File.generated(config, page, content=(ROOT / source).read_text(encoding="utf-8")))
+        files.append(File.generated(config, page, content=included(source)))
     return files
+
+
+def included(source: str) -> str:
+    """A file of the repository, with its links into docs/ as they are from there."""
+    return (ROOT / source).read_text(encoding="utf-8").replace("](docs/", "](")
 
 
 def commands() -> dict[str, Page]:

@@ -26,7 +26,7 @@ def check_folder(options: ReportOptions) -> None:
     existing = next(parent for parent in (folder, *folder.resolve().parents) if parent.is_dir())
     if not os.access(existing, os.W_OK):
         raise UsageError(f"cannot write to {FLAG} {folder}; specify a folder that you may write to")
-    check_not_in_model(folder / "a.svg", FLAG)
+    check_not_in_model(folder / "overview.svg", FLAG)
 
 
 def write_pictures(options: ReportOptions, charts: Sequence[Chart]) -> list[Path]:
