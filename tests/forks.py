@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import importlib.util
 import json
 import os
 import pty
@@ -16,6 +17,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+# what trainings import on first use, mostly when they end: a thousand modules, most of the time of a small one
+AT_THE_END = (
+    *("huggingface_hub", "scipy.optimize", "scipy.stats", "sklearn.linear_model", "sklearn.feature_extraction.text"),
+    *("sklearn.model_selection", "mtlkit.cli.training_view", "mtlkit.cli.new_classes", "mtlkit.recipes.inputs.early_checks"),
+)
 LONGEST = 120.0  # seconds that anything may take before a test fails
 
 
@@ -161,7 +167,12 @@ def serve() -> None:
     import mtlkit.recipes.train_sentence  # or each child would import them all again
     import mtlkit.training.validation.best_weights
     import mtlkit.training.validation.calibrate
+    from mtlkit.config.registries.task_kinds import KINDS
 
+    for name in AT_THE_END:
+        if importlib.util.find_spec(name.partition(".")[0]) is not None:
+            importlib.import_module(name)
+    tuple(KINDS)  # imports every kind of task
     mtlkit.cli.phase.FIRST_LINE = 3600.0  # no phase is named just because the machine is busy
     # scores choose the best epoch, and few rows calibrate, as in the tests' own process
     mtlkit.training.validation.best_weights.FEW = 0

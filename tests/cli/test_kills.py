@@ -31,7 +31,7 @@ def check(forks: Forks, command: tuple[object, ...], folder: Path, kills: int) -
     killer, trial = Killer(forks, seed), 0
     while killer.hits.total() < kills:
         out = folder / f"killed-{trial}" / "run"
-        killer.train(command, out, max(4, kills - killer.hits.total()))
+        killer.train(command, out, max(2, kills - killer.hits.total()))  # two while the run is saved
         found = list(differences(out, folder / "whole" / "run"))
         assert not found, f"after kills {dict(killer.hits)}, seed {seed}: {found}"
         trial += 1
