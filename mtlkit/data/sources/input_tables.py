@@ -53,6 +53,8 @@ def input_tables(inputs: Sequence[str]) -> list[InputTable]:
 
 def _tables(text: str) -> Iterator[InputTable]:
     address, query = parse_source(text)
+    if query.limit is not None:
+        raise UsageError(f"--input {text}: limit is for training and evaluation, and here every row counts; remove it")
     keys = text[len(address) :]
     source = open_source(address, query)
     if isinstance(source, FileSource):

@@ -91,8 +91,13 @@ def continued_start(options: PretrainOptions, origin: ModelRef, compute: Compute
     backbone, random = own_encoder(loaded.model.backbone), torch.Generator().manual_seed(options.seed)
     own = next(name for name, attention in ATTENTION.items() if attention == backbone.architecture.attention)
     objective = options.objective or own
+    notes = [loaded.note]
     if objective != own:
         backbone.attend(ATTENTION[objective])
+        now = "only what comes before it" if objective == "clm" else "the whole text"
+        notes.append(
+            f"--objective {objective}: a token sees {now}, unlike before; --objective {own} keeps the attention of {origin}"
+        )
     set_dropout(MultiTaskModel(backbone), options.dropout)
     head = None
     if objective == "mlm":
@@ -100,7 +105,6 @@ def continued_start(options: PretrainOptions, origin: ModelRef, compute: Compute
         if head is None:
             with drawing_from(random):
                 head = MaskedHead(backbone.architecture).fit_scale(backbone.tokens.weight)
-    notes = [loaded.note]
     if loaded.model.tasks:
         notes.append(f"without the heads of {origin}: {listed(loaded.model.tasks)}")
     start = BaseStart(
