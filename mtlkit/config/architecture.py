@@ -53,7 +53,8 @@ class Architecture:
     the second text of a pair in one sequence. `blocks` has what other families' blocks have or lack. With `position_buckets`,
     attention has a relative position bias with so many buckets of distances. With `layer_groups`, neighbouring layers of so many
     groups share their weights. `transformers` is the config.json of a model that runs through that library; of the other fields,
-    only those of its shape, its pooling and its dropout then have a meaning.
+    only those of its shape, its pooling and its dropout then have a meaning. `padding_id` is the token that positions do not
+    count, and that has one of its own, in RoBERTa and related families.
     """
 
     vocab_size: int
@@ -78,6 +79,7 @@ class Architecture:
     position_buckets: int = 0
     layer_groups: int | None = None
     transformers: dict[str, Any] | None = None
+    padding_id: int | None = None
 
     def __post_init__(self) -> None:
         pooling_modes(self.pooling)
@@ -88,6 +90,8 @@ class Architecture:
             raise UsageError(f"{self.layers:,} layers are too many; use at most {MOST_LAYERS:,}")
         if len(self.dense) > MOST:
             raise UsageError(f"{len(self.dense):,} dense layers are too many; use at most {MOST}")
+        if self.padding_id is not None and not 0 <= self.padding_id < LARGEST:
+            raise UsageError(f"padding_id {self.padding_id} is not a token")
         if self.position_buckets and not 4 <= self.position_buckets <= MOST_BUCKETS:
             raise UsageError(f"position_buckets {self.position_buckets} is out of range; use 0, or 4 to {MOST_BUCKETS}")
         if self.layer_groups is not None and not 1 <= self.layer_groups <= self.layers:

@@ -39,7 +39,8 @@ class Encoder(Backbone):
         dim, narrow = architecture.dim, architecture.token_dim
         self.tokens = nn.Embedding(architecture.vocab_size, narrow)
         if not architecture.blocks.rotary:
-            self.positions = nn.Embedding(architecture.max_length, narrow)
+            own = architecture.padding_id is not None  # a last row for padding tokens
+            self.positions = nn.Embedding(architecture.max_length + own, narrow)
         if architecture.position_buckets:
             self.position_bias = PositionBias(architecture.position_buckets, architecture.heads)
         if architecture.token_types > 1:
@@ -107,11 +108,23 @@ class Encoder(Backbone):
         """The input of the first block, (T, D)."""
         embedded = self.tokens(layout.ids)
         if not self.architecture.blocks.rotary:
-            embedded = embedded + self.positions(layout.positions)
+            embedded = embedded + self.positions(self._counted(layout))
         if layout.types is not None and self.architecture.token_types > 1:
             embedded = embedded + layout.types[:, None] * self.second_type
         widened: Tensor = self.widen(self.dropout(self.embedding_norm(embedded)))
         return widened
+
+    def _counted(self, layout: TokenLayout) -> Tensor:
+        """The row of `positions` for each token, (T,). Texts can spell the padding token, which RoBERTa does not count."""
+        padding, ids = self.architecture.padding_id, layout.ids
+        if padding is None:
+            return layout.positions
+        spelled, places = ids == padding, layout.positions
+        if not (ids.is_cuda or torch.compiler.is_compiling() or spelled.any()):  # a GPU would wait for the answer
+            return places
+        before = spelled.long().cumsum(0) - spelled.long()  # in earlier texts, too
+        starts = torch.arange(ids.shape[0], device=ids.device) - places
+        return torch.where(spelled, self.architecture.max_length, places - (before - before[starts]))
 
     def encode(self, batch: Batch | TokenLayout) -> Tensor:
         """One vector per text, (N, V); of a batch with words, what `read` gives."""

@@ -75,7 +75,7 @@ def test_other_formats_hold_them(kind: str, format: Any, wrap: Wrap, tmp_path: P
         folder = tmp_path / "peer"
         write_peer(kind, folder, SENTENCES)
     export(ExportOptions(model=str(folder), out=tmp_path / "out", format=format))
-    texts = [*SENTENCES[:5], "", "one"]
+    texts = [*SENTENCES[:5], "", "one", "a <pad> that it spells <pad>"]
     wanted = load(folder).embed(texts)
     tolerance = 1e-5 if format == "onnx" else 0.1 * np.abs(wanted).max()
     np.testing.assert_allclose(load(tmp_path / "out", backend="auto").embed(texts), wanted, atol=tolerance)

@@ -74,7 +74,8 @@ def ours_from(family: Family, architecture: Architecture, name: str, theirs: Map
     weight = torch.cat([piece.T if _turned(family, name, piece) else piece for piece in pieces])
     weight = _rearranged(family, architecture, name, weight, ours=True)
     if name == "positions.weight" and family.shifted:
-        weight = weight[pad_id + 1 :]
+        own = weight[pad_id : pad_id + 1] if architecture.padding_id is not None else weight[:0]
+        weight = torch.cat([weight[pad_id + 1 :], own])  # the position of padding tokens comes last
     if name == family.first_type and family.token_types:
         first = usable(f"{family.token_types}.weight", theirs[f"{family.token_types}.weight"])[0]
         if first.shape != weight.shape[1:]:
@@ -91,7 +92,9 @@ def theirs_from(family: Family, architecture: Architecture, name: str, weight: T
         return {f"{family.token_types}.weight": torch.stack([torch.zeros_like(weight), weight])}
     names = their_names(family, name)
     if name == "positions.weight" and family.shifted:
-        weight = torch.cat([weight.new_zeros(pad_id + 1, weight.shape[1]), weight])
+        counted = architecture.max_length
+        unused = pad_id + 1 + counted - len(weight)
+        weight = torch.cat([weight.new_zeros(unused, weight.shape[1]), weight[counted:], weight[:counted]])
     weight = _rearranged(family, architecture, name, weight, ours=False)
     pieces = torch.split(weight, _rows(architecture, len(names), len(weight)))
     tensors = dict(zip(names, [piece.T if _turned(family, name, piece) else piece for piece in pieces], strict=True))

@@ -164,6 +164,7 @@ def _architecture(config: Mapping[str, Any], family: Family, modules: SentenceTr
             "dense": [asdict(module.shape) for module in modules.dense],
             "normalize": modules.normalize,
             "family": family.exported_as or family.name,
+            "padding_id": pad_id if family.shifted and not family.native else None,
             "token_types": token_types(config, family, modules.folder),
             "blocks": asdict(family.read_options(config)),
         }

@@ -107,9 +107,10 @@ def write_foreign(
 def their_weights(encoder: Encoder, family: Family, marks: TokenizerFacts) -> dict[str, Tensor]:
     """All weights under a family's names, float32 on the CPU, except those of modules around it."""
     weights: dict[str, Tensor] = {}
+    padding = _padding(encoder.architecture, marks)
     for name, weight in sorted(encoder.state_dict().items(), key=lambda entry: entry[0] == SECOND_TYPE):  # after the positions
         if in_transformer(name):
-            parts = theirs_from(family, encoder.architecture, name, weight.detach().cpu().float(), marks.pad.id)
+            parts = theirs_from(family, encoder.architecture, name, weight.detach().cpu().float(), padding)
             weights |= {their_name: part.contiguous().clone() for their_name, part in parts.items()}
     for name, shape in family.unused.items():
         rows, columns = shape(encoder.architecture)
@@ -121,7 +122,7 @@ def model_config(family: Family, architecture: Architecture, marks: TokenizerFac
     """The config.json of a transformers model type."""
     keys = _keys(family, architecture)
     if family.shifted:
-        keys[family.keys["max_length"]] += marks.pad.id + 1
+        keys[family.keys["max_length"]] += _padding(architecture, marks) + 1
     return {
         "model_type": family.name,
         "architectures": [family.model_class],
@@ -130,10 +131,15 @@ def model_config(family: Family, architecture: Architecture, marks: TokenizerFac
         **({family.embedding_dropout: architecture.dropout} if family.embedding_dropout else {}),
         **({"type_vocab_size": architecture.token_types} if family.token_types else {}),
         **family.demands,
-        "pad_token_id": marks.pad.id,
+        "pad_token_id": _padding(architecture, marks),
         "bos_token_id": marks.first and marks.first.id,
         "eos_token_id": marks.last and marks.last.id,
     }
+
+
+def _padding(architecture: Architecture, marks: TokenizerFacts) -> int:
+    """The padding token by config.json, which positions depend on, whatever the tokenizer pads with."""
+    return marks.pad.id if architecture.padding_id is None else architecture.padding_id
 
 
 def _keys(family: Family, architecture: Architecture) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def parameters_of(architecture: Architecture) -> int:
     dim, narrow = architecture.dim, architecture.token_dim
     attention = 4 * dim * dim + 4 * dim
     mlp = 2 * dim * architecture.mlp_dim + architecture.mlp_dim + dim
-    embeddings = (architecture.vocab_size + architecture.max_length) * narrow
+    embeddings = (architecture.vocab_size + architecture.max_length + (architecture.padding_id is not None)) * narrow
     embeddings += architecture.position_buckets * architecture.heads
     embeddings += 2 * narrow if architecture.embedding_norm else 0
     embeddings += (narrow + 1) * dim if architecture.widens else 0

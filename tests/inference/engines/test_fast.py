@@ -43,6 +43,7 @@ SHAPES = {
     "electra": {**BERT, "embedding_dim": 16},
     "albert": {**BERT, "embedding_dim": 32, "layers": 7, "layer_groups": 3},
     "mpnet": {**BERT, "position_buckets": 32},
+    "roberta": {**BERT, "padding_id": 5},
     "max of wide vectors": {**BERT, "pooling": "max+mean", "dense": (DenseShape(24),)},
     "modernbert": {**OURS, "blocks": MODERNBERT, "embedding_norm": True},
     "eurobert": {**OURS, "blocks": EUROBERT, "activation": "silu"},
@@ -101,7 +102,8 @@ def test_packed_states_at_a_block_are_those_of_the_encoder(
 
 
 @pytest.mark.parametrize(
-    "shape", ["bidirectional", "causal", "bert", "electra", "mpnet", "albert", "modernbert", "eurobert", "weighted", "tanh"]
+    "shape",
+    ["bidirectional", "causal", "bert", "electra", "mpnet", "roberta", "albert", "modernbert", "eurobert", "weighted", "tanh"],
 )
 def test_bytes_are_close_to_fp32(shape: str, text_encoder: TextEncoder, texts: list[str]) -> None:
     encoder = make(shape, text_encoder)
@@ -112,7 +114,7 @@ def test_bytes_are_close_to_fp32(shape: str, text_encoder: TextEncoder, texts: l
     assert np.abs(exact - rough).max() > 1e-6  # it is another arithmetic
 
 
-@pytest.mark.parametrize("shape", ["bert", "mpnet", "modernbert", "weighted"])
+@pytest.mark.parametrize("shape", ["bert", "mpnet", "roberta", "modernbert", "weighted"])
 @pytest.mark.parametrize("form", ["packed", "bytes"])
 def test_a_text_has_the_same_vector_in_any_batch(form: str, shape: str, text_encoder: TextEncoder, texts: list[str]) -> None:
     encoder = make(shape, text_encoder)

@@ -51,6 +51,21 @@ def test_vectors_are_those_of_transformers(kind: str, make_peer: Make, passages:
     np.testing.assert_allclose(alone, vectors.numpy(), atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["roberta", "xlm-roberta", "camembert", "mpnet"])
+def test_a_padding_token_that_a_text_spells_is_not_counted_by_positions(kind: str, make_peer: Make, passages: list[str]) -> None:
+    """At the beginning, inside, at the end, several, nothing else, and beyond the length; alone and in a batch."""
+    folder, peer = make_peer(kind)
+    long = " ".join(["word"] * 20 + ["<pad>"] * 3 + ["tail"] * 60)
+    texts = ["a <pad> it", "<pad>", "<pad> begin", "the end <pad>", "<pad> a <pad><pad> b c <pad> d", "a it", long, passages[0]]
+    vectors = wanted(folder, peer, texts)
+    assert_same(folder, texts, vectors)
+    model = load(folder)
+    np.testing.assert_allclose(np.concatenate([model.embed([text]) for text in texts]), vectors.numpy(), atol=1e-5)
+    literal = load(folder, literal_special_tokens=True).embed(texts)
+    np.testing.assert_allclose(literal[5], vectors[5].numpy(), atol=1e-5)
+    assert np.abs(literal[0] - vectors[0].numpy()).max() > 1e-2
+
+
 def test_weights_in_shards(make_peer: Make, passages: list[str]) -> None:
     folder, peer = make_peer("bert")
     (folder / "model.safetensors").unlink()
