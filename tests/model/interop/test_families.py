@@ -19,6 +19,7 @@ from mtlkit.model.fallbacks import ACTIVATIONS
 from mtlkit.model.interop.families.base import ACTIVATION_NAMES, FAMILIES
 from mtlkit.model.interop.families.nomic_bert import OLDER
 from mtlkit.model.interop.reading import describe_foreign
+from mtlkit.model.interop.settings.checks import check_keys, keys_read
 
 CLASSES = {
     **{kind: f"{name}Config" for kind, (name, _, _) in PEERS.items()},
@@ -71,6 +72,12 @@ def test_a_config_without_its_usual_keys_gives_the_same_vectors(kind: str, tmp_p
     wanted = peer_vectors(theirs, Tokenizer.from_file(str(tmp_path / "tokenizer.json")), TEXTS)
     assert torch.allclose(torch.from_numpy(load(tmp_path).embed(TEXTS)), wanted, atol=1e-5)
     assert theirs.config.pad_token_id == peer.config.pad_token_id
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_no_key_of_a_class_is_unknown(kind: str) -> None:
+    values = json.loads(getattr(transformers, CLASSES[kind])().to_json_string(use_diff=False))
+    assert check_keys(Path("config.json"), values, keys_read()["config.json"]) == []
 
 
 @pytest.mark.parametrize("value", [None, -1, "1", True, 2**40])

@@ -118,7 +118,8 @@ class Family:
     def config_keys(self) -> set[str]:
         """All keys of config.json that are read or written by name."""
         older = (*self.older.values(), *self.option_keys)
-        return {*self.keys.values(), *self.aliases.values(), *self.demands, *self.defaults, *older}
+        rates = {self.attention_dropout, *([self.embedding_dropout] if self.embedding_dropout else [])}
+        return {*self.keys.values(), *self.aliases.values(), *self.demands, *self.defaults, *older, *rates}
 
     @property
     def first_type(self) -> str:
