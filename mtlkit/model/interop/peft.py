@@ -36,7 +36,21 @@ REFUSED = (
     "lora_bias",
     "use_qalora",
     "trainable_token_indices",
+    "target_parameters",
+    "alora_invocation_tokens",
+    "use_bdlora",
+    "arrow_config",
+    "kasa_config",
+    "monteclora_config",
+    "megatron_config",
 )
+# The others (olora, pissa, corda, loftq, lora_ga) change the weights of the base, before the training or as peft loads it.
+PLAIN_STARTS = (None, True, False, "gaussian", "orthogonal", "eva", "mica")
+MERGE = "; merge the adapter with peft's merge_and_unload(), save the result with save_pretrained(), and name that folder"
+WAYS = {
+    "init_lora_weights": f"{MERGE}, or save the adapter with path_initial_model_for_weight_conversion",
+    "alora_invocation_tokens": ": it changes some tokens of a text alone, so that it cannot be merged",
+}
 
 
 def base_of(folder: Path) -> str:
@@ -54,12 +68,14 @@ def apply_adapter(folder: Path, encoder: Encoder) -> None:
         raise IntegrityError(f"{folder}: its base is no model of transformers, so the names in it are not known")
     products = _products(folder, _scaling(folder))
     weights = dict(encoder.named_parameters())
+    layouts = [family, family.in_memory] if family.modules else [family]  # older code of a family has modules named as in files
     for path in linear_layers(encoder, range(encoder.architecture.layers)):
         name = f"{path}.weight"
-        found = {theirs: _named(theirs.removesuffix(".weight"), products) for theirs in their_names(family, name)}
-        if any(own is not None for own in found.values()):
+        for layout in layouts:
+            found = {theirs: _named(theirs.removesuffix(".weight"), products) for theirs in their_names(layout, name)}
+            added = {theirs: products.pop(own) for theirs, own in found.items() if own is not None}
             try:
-                _add(family, encoder, name, weights[name], {theirs: products.pop(own) for theirs, own in found.items() if own})
+                _add(layout, encoder, name, weights[name], added)
             except (RuntimeError, ValueError) as error:
                 raise IntegrityError(f"{folder / ADAPTER_WEIGHTS}: does not fit its base at {listed(found)} ({error})") from None
     if products:
@@ -69,6 +85,8 @@ def apply_adapter(folder: Path, encoder: Encoder) -> None:
 @torch.no_grad()
 def _add(family: Family, encoder: Encoder, name: str, weight: Tensor, products: Mapping[str, Tensor]) -> None:
     """Adds products, (out, in), by the names of the base's weights."""
+    if not products:
+        return
     zeros = theirs_from(family, encoder.architecture, name, torch.zeros_like(weight), 0)
     added = {theirs: products[theirs].T if family.turned else products[theirs] for theirs in products}
     if wrong := next((theirs for theirs in added if added[theirs].shape != zeros[theirs].shape), None):
@@ -87,11 +105,9 @@ def _scaling(folder: Path) -> tuple[float, bool]:
     kind, alpha = config.get("peft_type"), config.get("lora_alpha")
     if kind != "LORA":
         raise IntegrityError(f"{folder / ADAPTER}: an adapter of type {kind!r} is not supported, only LORA")
-    if refused := next((key for key in REFUSED if config.get(key)), None):
-        raise IntegrityError(
-            f"{folder / ADAPTER}: {refused} {config[refused]!r} is not supported; merge the adapter with peft's "
-            "merge_and_unload(), save the result with save_pretrained(), and name that folder"
-        )
+    plain = config.get("init_lora_weights") in PLAIN_STARTS
+    if refused := next((key for key in REFUSED if config.get(key)), None if plain else "init_lora_weights"):
+        raise IntegrityError(f"{folder / ADAPTER}: {refused} {config[refused]!r} is not supported{WAYS.get(refused, MERGE)}")
     if config.get("bias", "none") != "none":
         raise IntegrityError(f"{folder / ADAPTER}: bias {config['bias']!r} is not supported, only 'none'")
     if not isinstance(alpha, (int, float)) or isinstance(alpha, bool) or not math.isfinite(alpha):
@@ -130,7 +146,7 @@ def _products(folder: Path, scaling: tuple[float, bool]) -> dict[str, Tensor]:
 
 def write_adapter(folder: Path, adapter: Adapter, encoder: Encoder) -> None:
     """Writes an adapter for the export of its encoder in BASE. Raises UsageError if transformers has no class for the encoder."""
-    family, spec = family_for(encoder.architecture), adapter.spec
+    family, spec = family_for(encoder.architecture).in_memory, adapter.spec
     tensors: dict[str, Tensor] = {}
     for path, term in adapter.terms().items():
         wide = theirs_from(family, encoder.architecture, f"{path}.weight", term.b.detach().cpu().float(), 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mtlkit.config.architecture import Architecture
@@ -51,6 +51,7 @@ class Family:
     untyped         the tokenizer class gives no token types, though the model has them
     shifted         positions start after the padding id
     turned          matrices are stored transposed
+    modules         what differs in the names of their class, if transformers renames or splits weights as it loads a file
     pre_norm        layer norms come before attention and MLP
     causal          each token attends only to earlier ones
     native          our own models are exported as this family (one causal, one bidirectional)
@@ -92,6 +93,7 @@ class Family:
     untyped: bool = False
     shifted: bool = False
     turned: bool = False
+    modules: Mapping[str, Any] = field(default_factory=dict)
     pre_norm: bool = False
     causal: bool = False
     native: bool = False
@@ -106,6 +108,11 @@ class Family:
     @property
     def help(self) -> str:
         return f"{self.model_class} of transformers"
+
+    @property
+    def in_memory(self) -> Family:
+        """The family with the names of modules of the class, which adapters have, in place of those in files."""
+        return replace(self, **self.modules)
 
     def setting(self, config: Mapping[str, Any], key: str) -> Any:
         """The value of a key in a config.json, else the default; null, which the classes reject, counts as missing."""

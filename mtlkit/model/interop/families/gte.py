@@ -13,6 +13,7 @@ from mtlkit.config.architecture import Architecture
 from mtlkit.config.block_options import BlockOptions
 from mtlkit.model.interop.families.base import FAMILIES, Family, UnsupportedSetting
 from mtlkit.model.interop.families.bert import KEYS, NAMES
+from mtlkit.model.interop.families.nomic_bert import MODULES
 from mtlkit.model.interop.families.rope import ROPE_KEYS, check_head_dim, entries, number, rope, rope_parameters
 
 BASE, OLDER_BASE = 160_000.0, 10_000.0  # in transformers, and in the code of Alibaba-NLP
@@ -71,6 +72,7 @@ GTE = FAMILIES.add(
         ("attention.qkv_proj",),
         tokenizer="XLMRoberta",
         gate_last=True,
+        modules={**MODULES, "gate_last": False},
         token_types="embeddings.token_type_embeddings",
         types=1,
         read_options=read_options,

@@ -21,6 +21,17 @@ OLDER = {  # in config.json of nomic-ai's models, whose own class has the keys o
     "hidden_act": "activation_function",
 }
 BASE = 1000.0
+MODULES = {  # of NomicBertModel, on loading
+    "block": "layers.{}",
+    "inner": {
+        "attention.out": "self_attn.o_proj",
+        "attention_norm": "post_attention_layernorm",
+        "contract": "mlp.down_proj",
+        "mlp_norm": "post_mlp_layernorm",
+    },
+    "qkv": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+    "expand": ("mlp.gate_proj", "mlp.up_proj"),
+}
 
 
 def read_options(config: Mapping[str, Any]) -> BlockOptions:
@@ -58,6 +69,7 @@ FAMILY = FAMILIES.add(
         tokenizer="Bert",
         block="encoder.layers.{}",
         expand=("mlp.fc12", "mlp.fc11"),
+        modules=MODULES,
         older=OLDER,
         activations={"swiglu": "silu", "geglu": "gelu"},
         token_types="embeddings.token_type_embeddings",
