@@ -50,7 +50,7 @@ def measured(encoder: Encoder, adapter: str | None, steps: int) -> list[str]:
     model = MultiTaskModel(deepcopy(encoder), [TASK])
     if adapter is not None:
         model.backbone.requires_grad_(False)
-        model.add_adapter(TASK.name, parse_adapter(adapter).of(encoder.architecture.layers))
+        model.add_adapter(TASK.name, parse_adapter(adapter).of(encoder.architecture.repeats))
     ids = np.random.default_rng(0).integers(5, encoder.architecture.vocab_size, TEXTS * LENGTH).astype(np.uint16)
     batch = Encoded(ids, np.arange(0, len(ids) + 1, LENGTH), 0).batch(np.arange(TEXTS))
     labels, weights = torch.arange(TEXTS) % len(TASK.labels), dict(model.named_parameters())

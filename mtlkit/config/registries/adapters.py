@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,14 +57,19 @@ class AdapterChoice:
     alpha: float
     layers: tuple[int, int] | None = None
 
-    def of(self, layers: int) -> AdapterSpec:
-        """The adapter for a model with so many layers. Raises UsageError if it does not have the chosen ones."""
-        first, last = self.layers or (0, layers - 1)
-        if last >= layers:
-            raise UsageError(
-                f"--adapter {self.name}:{self.rank}@layers:{first}-{last}: no such layers; the model has 0 to {layers - 1}, "
-                "counted from the embeddings up"
-            )
+    def of(self, repeats: Sequence[int]) -> AdapterSpec:
+        """The adapter for a model with so many blocks, each of which runs as often as `repeats` says. Raises UsageError if it
+        does not have the chosen ones.
+        """
+        blocks, layers = len(repeats), sum(repeats)
+        first, last = self.layers or (0, blocks - 1)
+        where = f"--adapter {self.name}:{self.rank}@layers:{first}-{last}"
+        if last >= blocks and layers > blocks:
+            groups = "all their weights" if blocks == 1 else f"their weights in {blocks} groups, layers:0 to layers:{blocks - 1}"
+            way = f"write --adapter {self.name}:{self.rank}:{self.alpha:g}"
+            raise UsageError(f"{where}: the {layers} layers of this model share {groups}; {way}")
+        if last >= blocks:
+            raise UsageError(f"{where}: no such layers; the model has 0 to {blocks - 1}, counted from the embeddings up")
         return AdapterSpec(self.name, self.rank, self.alpha, first, last)
 
 

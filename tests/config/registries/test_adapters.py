@@ -39,7 +39,21 @@ def test_a_wrong_adapter_is_refused_with_the_right_form(text: str, words: str) -
 
 
 def test_layers_are_those_of_the_model() -> None:
-    assert parse_adapter("lora:8").of(6) == AdapterSpec("lora", 8, 16.0, 0, 5)
-    assert str(parse_adapter("lora:8:4@layers:3-5").of(6)) == "lora:8:4@layers:3-5"
+    assert parse_adapter("lora:8").of([1] * 6) == AdapterSpec("lora", 8, 16.0, 0, 5)
+    assert str(parse_adapter("lora:8:4@layers:3-5").of([1] * 6)) == "lora:8:4@layers:3-5"
     with pytest.raises(UsageError, match="the model has 0 to 5"):
-        parse_adapter("lora:8@layers:6").of(6)
+        parse_adapter("lora:8@layers:6").of([1] * 6)
+
+
+@pytest.mark.parametrize(
+    ("repeats", "words"),
+    [
+        ([4], "the 4 layers of this model share all their weights; write --adapter lora:4:8"),
+        ([3, 2], "the 5 layers of this model share their weights in 2 groups, layers:0 to layers:1; write --adapter lora:4:8"),
+    ],
+)
+def test_layers_that_share_their_weights_are_named(repeats: list[int], words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_adapter("lora:4@layers:2-3").of(repeats)
+    assert str(caught.value) == f"--adapter lora:4@layers:2-3: {words}"
+    assert parse_adapter("lora:4").of(repeats) == AdapterSpec("lora", 4, 8.0, 0, len(repeats) - 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from mtlkit.config.registries.adapters import SHARED, AdapterSpec, parse_adapter
 from mtlkit.errors import UsageError, listed
@@ -14,8 +14,8 @@ from mtlkit.training.plan import Options
 BACKBONE = "backbone"
 
 
-def plan_adapter(options: Options, layers: int) -> AdapterSpec | None:
-    """The adapter of `--adapter` for a model with so many layers. Raises UsageError if it does not fit the other options."""
+def plan_adapter(options: Options, repeats: Sequence[int]) -> AdapterSpec | None:
+    """The adapter of `--adapter` for a model with such blocks (`AdapterChoice.of`). Raises UsageError if options forbid it."""
     if options.adapter is None:
         if options.adapter_per != "all":
             raise UsageError(f"--adapter-per {options.adapter_per} needs an adapter; add --adapter lora:8, or remove it")
@@ -27,7 +27,7 @@ def plan_adapter(options: Options, layers: int) -> AdapterSpec | None:
     ):
         if given:
             raise UsageError(f"{why}; remove one of them")
-    return parse_adapter(options.adapter).of(layers)
+    return parse_adapter(options.adapter).of(repeats)
 
 
 def frozen_items(options: Options) -> list[str]:

@@ -72,7 +72,7 @@ def make_plan(options: Options, spec: CommandSpec, init: str | None, ranks: Rank
     check_size(architecture, list(fresh.values()), fresh=start is None)
     joint = any(pair_head_of(parse_source(source)[1]) == "joint" for source in sources.values())
     joint = joint or any(task.joint for task in (described.tasks if described else ()))
-    adapter = plan_adapter(options, len(architecture.repeats))
+    adapter = plan_adapter(options, architecture.repeats)
     heads, frozen = list(known | fresh), frozen_items(options)
     weights = weight_names(architecture, known | fresh, joint=joint)
     freezing = parse_freeze(frozen, options.unfreeze, weights, heads, architecture.repeats)
