@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
@@ -13,7 +14,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre
 from mtlkit.config.small_files import read_file
 from mtlkit.config.tokenizer_settings import SpecialToken, TokenizerKind, TokenizerSettings
 from mtlkit.data.tokenization.files import bare, library_errors, load_tokenizer
-from mtlkit.errors import IntegrityError
+from mtlkit.errors import IntegrityError, listed
 
 FILE = "tokenizer.json"
 VOCABULARIES: dict[TokenizerKind, tuple[str, ...]] = {
@@ -51,6 +52,7 @@ def _load(settings: TokenizerSettings) -> Tokenizer:
     folder, names = settings.folder, VOCABULARIES.get(settings.kind, ())
     if os.path.lexists(folder / FILE):
         return load_tokenizer(folder / FILE)
+    check_complete(folder, names)
     if not names or not all(os.path.lexists(folder / name) for name in names):
         missing = f"neither {FILE} nor {' and '.join(names)} found" if names else f"{FILE} not found"
         raise IntegrityError(
@@ -61,6 +63,17 @@ def _load(settings: TokenizerSettings) -> Tokenizer:
     with library_errors(f"{folder / names[0]}: not a vocabulary"):
         contents = [read_file(folder / name).decode() for name in names]
         return Tokenizer(_wordpiece(*contents) if len(contents) == 1 else _byte_pairs(*contents))
+
+
+def check_complete(folder: Path, names: Sequence[str]) -> None:
+    """Raises IntegrityError if a folder has some of these files, which are of use only together."""
+    absent = [name for name in names if not os.path.lexists(folder / name)]
+    if 0 < len(absent) < len(names):
+        present = listed([name for name in names if name not in absent])
+        raise IntegrityError(
+            f"{folder}: {listed(absent)} not found, and {present} is of no use without it; copy it from where {present} is from, "
+            f"or save the tokenizer as {FILE}"
+        )
 
 
 def _wordpiece(lines: str) -> models.WordPiece:

@@ -164,7 +164,8 @@ def test_vocabulary_file_replaces_tokenizer_json(kind: str, names: list[str], tm
     (tmp_path / "tokenizer.json").unlink()
     theirs = transformers.AutoTokenizer.from_pretrained(str(tmp_path))
     assert encode(tmp_path) == [theirs(text)["input_ids"] for text in TEXTS]
-    (tmp_path / names[0]).unlink()
+    for name in names:
+        (tmp_path / name).unlink()
     with pytest.raises(IntegrityError, match=rf"neither tokenizer\.json nor {' and '.join(names)} .*save_pretrained"):
         encode(tmp_path)
 
