@@ -5,21 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mtlkit.config.commands.evaluate import EvalOptions
 from mtlkit.config.commands.report import ReportOptions
 from mtlkit.config.commands.run_commands import InfoOptions
-from mtlkit.errors import DataError, IntegrityError, UsageError, listed
-from mtlkit.recipes.evaluate import evaluate
+from mtlkit.errors import UsageError, listed
 from mtlkit.recipes.info import info
 from mtlkit.recipes.inputs.command_line import command_line
 from mtlkit.recipes.inputs.input_files import inputs_of
-from mtlkit.recipes.inputs.open_model import open_model
 from mtlkit.recipes.inputs.picture_files import check_matplotlib
+from mtlkit.recipes.reporting.evaluated import evaluated
 from mtlkit.recipes.reporting.logs import log_facts
 from mtlkit.recipes.reporting.pictures import check_folder, write_pictures
 from mtlkit.recipes.reporting.runs import page_of_runs
-from mtlkit.recipes.reporting.sections import section
-from mtlkit.report.page.content import Page, TaskSection, make_page
+from mtlkit.report.page.content import Page, make_page
 from mtlkit.report.page.render import FORMATS, rendered
 from mtlkit.report.run_facts import RunFacts
 from mtlkit.runs.atomic import atomic_file, saving
@@ -66,15 +63,14 @@ def report(options: ReportOptions) -> Reported:
     """Writes the page. Raises UsageError, IntegrityError, SavingError; what cannot be evaluated is left out, with a note."""
     check(options)
     facts: RunFacts | None = None
-    cached: list[str] = []
     if options.others:
         page, compared = page_of_runs(options)
-        runs, cached = [run.path for run in compared.runs], compared.cached
+        runs, cached = [run.path for run in compared.runs], tuple(compared.cached)
     else:
         facts = info(InfoOptions(run=None if options.run is None else Path(options.run), runs=options.runs))
-        notes: list[str] = []
-        sections = evaluated(options, facts, notes, cached)
-        page, runs = make_page(facts, log_facts(facts.path), sections, notes), [facts.path]
+        found = evaluated(options, facts)
+        page = make_page(facts, log_facts(facts.path), found.sections, found.notes, found.changed)
+        runs, cached = [facts.path], found.cached
     pictures = [] if options.pictures is None else write_pictures(options, page.pictures)
     content = rendered(page, form_of(options)).encode("utf-8", "backslashreplace")
     inputs = [*inputs_of(options), *(Input(run, "the run") for run in runs)]
@@ -82,27 +78,4 @@ def report(options: ReportOptions) -> Reported:
         check_output_file(options.page, inputs, overwrite=options.overwrite)
         with saving(options.page), atomic_file(options.page.resolve()) as file:
             file.write(content)
-    return Reported(page, tuple(runs), facts, options.page, len(content), tuple(cached), tuple(pictures))
-
-
-def evaluated(options: ReportOptions, facts: RunFacts, notes: list[str], cached: list[str]) -> dict[str, TaskSection]:
-    """A section per task with a head whose data is there; otherwise `notes` says why not. `cached`: as in Reported."""
-    if options.split == "none" or facts.record is None or facts.record.stage != "mtl":
-        return {}
-    asked = EvalOptions(
-        model=str(facts.path),
-        split=options.split,
-        calibration=True,
-        seed=options.seed,
-        device=options.device,
-        runs=options.runs,
-        no_cache=options.no_cache,
-    )
-    try:
-        loaded, _ = open_model(asked)
-        evaluation = evaluate(asked, loaded)
-        cached += evaluation.cached
-        return {name: section(name, task) for name, task in evaluation.tasks.items()}
-    except (UsageError, DataError, IntegrityError) as error:
-        notes.append(f"not evaluated: {error}")
-        return {}
+    return Reported(page, tuple(runs), facts, options.page, len(content), cached, tuple(pictures))

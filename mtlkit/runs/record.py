@@ -65,6 +65,13 @@ class RunRecord:
             if isinstance(data, dict) and isinstance(data.get("source"), str)
         }
 
+    @property
+    def test_sources(self) -> dict[str, str]:
+        """The test rows of tasks that were given to the training apart from its data, as `--test NAME=SOURCE`."""
+        typed = self.options.get("test")
+        pairs = [str(one).partition("=") for one in typed] if isinstance(typed, list) else []
+        return {name: source for name, equals, source in pairs if equals}
+
 
 def marked_tasks(metrics: Mapping[str, Any], *marks: str) -> list[str]:
     """The tasks of a run, by its metrics, whose scores have one of these marks; by default, any: no row is held out of them."""

@@ -14,10 +14,11 @@ from mtlkit.errors import UsageError, shorten
 from mtlkit.evaluation.comparison import Outputs
 from mtlkit.recipes.evaluation.against import matched
 from mtlkit.recipes.evaluation.rows import EvaluatedRows
+from mtlkit.recipes.reporting.evaluated import changed_line, changed_tests
 from mtlkit.recipes.reporting.logs import log_facts
 from mtlkit.recipes.run_list.compare import ComparedRuns, compare, tested
 from mtlkit.recipes.run_list.outputs import RunOutputs, RunsEvaluator
-from mtlkit.report.page.content import Page
+from mtlkit.report.page.content import Page, recorded_tests
 from mtlkit.report.page.matrix import cut
 from mtlkit.report.page.runs_page import make_runs_page
 from mtlkit.report.page.runs_scores import Disagreement, PageRun, PageTest
@@ -40,12 +41,26 @@ def page_of_runs(options: ReportOptions) -> tuple[Page, ComparedRuns]:
         compared = tested(compared, evaluator)
     outputs = compared.outputs or (RunOutputs(),) * len(folders)
     runs = [
-        PageRun(name, row, record, log_facts(row.path), {task: one.metrics for task, one in own.figures.items()})
+        PageRun(
+            name,
+            row,
+            record,
+            log_facts(row.path),
+            {task: one.metrics for task, one in own.figures.items()},
+            recorded_tests(record.metrics) if record and compared.split == "test" else {},
+        )
         for name, row, record, own in zip(run_names(folders), compared.runs, compared.records, outputs, strict=True)
     ]
     by_folder = dict(zip(folders, outputs, strict=True))
     tests = [_with_rows(test, by_folder[test.first], by_folder[test.run]) for test in compared.tests]
     notes = [f"{run.name} is {run.row.state}: only its log is shown" for run in runs if run.record is None]
+    if compared.split == "test":
+        notes += [
+            f"{run.name}: {changed_line(run.record, task)}"
+            for run, own in zip(runs, outputs, strict=True)
+            if run.record is not None
+            for task in changed_tests(run.record, own.digests)
+        ]
     return make_runs_page(runs, tests, compared.options, compared.split, notes), compared
 
 

@@ -59,6 +59,10 @@ class RunsEvaluator:
             loaded = (load if self.no_cache else load_cached)(folder, device=self.device)
         except MtlkitError as error:
             return RunOutputs(missing=dict.fromkeys(record.sources, str(error)))
+        return self.outputs_of(loaded, record, f" of {folder}")
+
+    def outputs_of(self, loaded: LoadedModel, record: RunRecord, what: str = "") -> RunOutputs:
+        """The outputs of an opened model whose run has this record. `what` is shown while it runs, after the name of the task."""
         found = RunOutputs()
         read: dict[str, SplitRows] = {}
         for name in loaded.tasks:
@@ -67,7 +71,7 @@ class RunsEvaluator:
                 found.missing[name] = rows
             else:
                 read[name] = rows
-        outputs_of = HeadOutputs(loaded, {name: rows.table for name, rows in read.items()}, f" of {folder}")
+        outputs_of = HeadOutputs(loaded, {name: rows.table for name, rows in read.items()}, what)
         for name, rows in read.items():
             try:
                 self._evaluate(found, loaded, name, rows, outputs_of)
@@ -88,11 +92,12 @@ class RunsEvaluator:
 
     def _rows(self, loaded: LoadedModel, name: str, record: RunRecord) -> SplitRows | str:
         """The rows of a task, or why they cannot be read."""
-        source = record.sources.get(name)
+        apart = record.test_sources if self.split == "test" else {}
+        source = apart.get(name) or record.sources.get(name)
         if source is None:
             return "its data is not recorded"
         recorded: Mapping[str, object] = loaded.checkpoint.sources
-        key = source, repr((recorded, holdout_of(record.options)))
+        key = source, repr((recorded, holdout_of(record.options), name in apart))
         if key not in self._read:
             reading = ReadOptions(
                 None,
@@ -103,7 +108,7 @@ class RunsEvaluator:
                 records=loaded.checkpoint.sources,
             )
             try:
-                table, _ = read_for_evaluation(source, self.split, reading, named=False)
+                table, _ = read_for_evaluation(source, self.split, reading, named=name in apart)
                 self._read[key] = SplitRows(table, split_fingerprint(table)["sha256"])
             except MtlkitError as error:
                 self._read[key] = str(error)

@@ -76,9 +76,7 @@ class CardFacts:
     @property
     def test_sources(self) -> dict[str, str]:
         """The test rows of tasks that were given to the training apart from its data, as `--test NAME=SOURCE`."""
-        typed = (self.trained_by or self.record).options.get("test")
-        pairs = [str(one).partition("=") for one in typed] if isinstance(typed, list) else []
-        return {name: source for name, equals, source in pairs if equals}
+        return (self.trained_by or self.record).test_sources
 
     @property
     def evaluated_as(self) -> str:

@@ -33,6 +33,7 @@ from mtlkit.report.text import printable
 from mtlkit.runs.record import RunRecord, marked_tasks
 from mtlkit.training.diagnostics.gradient_stats import TrackedStep
 
+AT_THE_END = "as measured at the end of the training"
 LEAST_POINTS = 3  # fewer make no curve, as of heads that were solved
 REPORTS = ("forgetting", "sharing", "freezing", FINDINGS)  # that have sections of their own
 
@@ -40,7 +41,8 @@ REPORTS = ("forgetting", "sharing", "freezing", FINDINGS)  # that have sections 
 @dataclass(frozen=True)
 class TaskSection:
     """A task. `figures` are titles, values and 95 % intervals on `rows` rows of `split`; `mistakes` the texts that the head got
-    most wrong, with label, prediction and probability; `notes` what is to be known about the figures."""
+    most wrong, with label, prediction and probability; `measured` says when, unless just now; `notes` what is to be known about
+    the figures."""
 
     name: str
     charts: tuple[Chart, ...] = ()
@@ -48,7 +50,8 @@ class TaskSection:
     split: str = ""
     rows: int = 0
     unit: str = "rows"
-    validation: tuple[tuple[str, str], ...] = ()
+    measured: str = ""
+    validation: tuple[tuple[str, str, str], ...] = ()
     matrix: Matrix | None = None
     matrix_chart: Chart | None = None
     classes: Block | None = None
@@ -63,7 +66,7 @@ class TaskSection:
         """Title, value and interval of the main metric, on rows that were evaluated or else on validation rows."""
         if self.figures:
             return self.figures[0]
-        scores = [(*score, "") for score in self.validation if score[0] != "loss"]
+        scores = [score for score in self.validation if score[0] != "loss"]
         return scores[0] if scores else None
 
     @property
@@ -76,12 +79,17 @@ class TaskSection:
         """All metrics with their intervals."""
         titles = columns("metric", "value", "95 %", numbers=["value"])
         rows = tuple((title, value, interval or "-") for title, value, interval in self.figures)
-        return Block(f"{self.rows:,} {self.split} {self.unit}", titles, rows)
+        measured = f", {self.measured}" if self.measured else ""
+        return Block(f"{self.rows:,} {self.split} {self.unit}{measured}", titles, rows)
 
     @property
     def validation_block(self) -> Block:
         """The validation scores in the record."""
-        return Block("of the kept weights", columns("metric", "value", numbers=["value"]), self.validation)
+        if not any(interval for *_, interval in self.validation):
+            rows: tuple[tuple[str, ...], ...] = tuple(score[:2] for score in self.validation)
+            return Block("of the kept weights", columns("metric", "value", numbers=["value"]), rows)
+        rows = tuple((title, value, interval or "-") for title, value, interval in self.validation)
+        return Block("of the kept weights", columns("metric", "value", "95 %", numbers=["value"]), rows)
 
     @property
     def pictures(self) -> list[Chart]:
@@ -121,14 +129,21 @@ class Logged:
     last: Mapping[str, Any]
 
 
-def make_page(facts: RunFacts, logged: Logged | None, evaluated: Mapping[str, TaskSection], notes: Sequence[str]) -> Page:
-    """The page of a run: what its record and its log hold, and what an evaluation found, by task."""
+def make_page(
+    facts: RunFacts,
+    logged: Logged | None,
+    evaluated: Mapping[str, TaskSection],
+    notes: Sequence[str],
+    changed: Sequence[str] = (),
+) -> Page:
+    """The page of a run: what its record and its log hold, and what an evaluation found, by task. `changed` are the tasks whose
+    test rows are not those of the record."""
     record = facts.record
     return Page(
         title=printable(facts.path.resolve().name),
         facts=summary_of(facts, logged.last if logged else {}),
         tasks=tuple(task_sections(record, logged, evaluated)),
-        sections=tuple(section for section in _sections(facts, logged) if section is not None),
+        sections=tuple(section for section in _sections(facts, logged, changed) if section is not None),
         command=record.command if record else "",
         problems=facts.problems,
         notes=tuple(notes),
@@ -143,23 +158,39 @@ def task_sections(record: RunRecord | None, logged: Logged | None, evaluated: Ma
     kept = kept_step(record.metrics) if record else logged.curves.kept if logged else None
     if record is not None and record.stage == "base":
         evaluated = {**{name: base_section(name, record.metrics) for name in list(curves)[:1] or [NEXT_TOKEN]}, **evaluated}
-    for name in dict.fromkeys([*evaluated, *curves, *validation]):
+    for name in dict.fromkeys([*validation, *evaluated, *curves]):
         section, task = evaluated.get(name, TaskSection(printable(name))), curves.get(name)
-        own = dict(_validation(validation.get(name, {})))
+        own = tuple(_validation(validation.get(name, {})))
         if logged and task and len(task.train) + len(task.validation) >= LEAST_POINTS:
             section = replace(section, charts=tuple(task_charts(task, logged.curves, kept)))
         notes = [text for mark, text in MEANINGS.items() if record and name in marked_tasks(record.metrics, mark)]
         said = tuple(f"Validation scores: {text}." for text in notes)
-        yield replace(section, validation=tuple(own.items()), notes=(*section.notes, *said))
+        yield replace(section, validation=own, notes=(*section.notes, *said))
 
 
-def _validation(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for name in ("loss", *all_metrics()):
-        if isinstance(value := row.get(name), (int, float)) and not isinstance(value, bool):
-            yield metric_title(name), number(value) if name == "loss" else figure(value, name)
+def _validation(row: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    if isinstance(loss := row.get("loss"), (int, float)) and not isinstance(loss, bool):
+        yield "loss", number(loss), ""
+    yield from figures_of(row)
 
 
-def _sections(facts: RunFacts, logged: Logged | None) -> Iterator[Section | None]:
+def recorded_sections(metrics: Mapping[str, Any]) -> dict[str, TaskSection]:
+    """The test figures of each task that the training itself measured."""
+    return {name: _recorded(name, row) for name, row in recorded_tests(metrics).items() if any(figures_of(row))}
+
+
+def recorded_tests(metrics: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The metrics of each task on test rows, from the record of a run."""
+    tests = metrics.get("test")
+    return {name: row for name, row in tests.items() if isinstance(row, dict)} if isinstance(tests, dict) else {}
+
+
+def _recorded(name: str, row: Mapping[str, Any]) -> TaskSection:
+    figures, split = tuple(figures_of(row)), printable(str(row.get("split", "test")))
+    return TaskSection(printable(name), figures=figures, split=split, rows=row.get("n", 0), measured=AT_THE_END)
+
+
+def _sections(facts: RunFacts, logged: Logged | None, changed: Sequence[str]) -> Iterator[Section | None]:
     record = facts.record
     metrics: Mapping[str, Any] = record.metrics if record else {}
     yield of_report(metrics, "forgetting", "Effect on existing tasks", forgetting_section)
@@ -169,7 +200,7 @@ def _sections(facts: RunFacts, logged: Logged | None) -> Iterator[Section | None
     yield frozen or (freezing_not_recorded(record) if record else None)
     for title, lines in stored_reports({name: report for name, report in metrics.items() if name not in REPORTS}):
         yield Section(title, tuple(printable(str(line)) for line in lines))
-    yield data_section(record) if record else None
+    yield data_section(record, changed) if record else None
     yield lineage_section(facts.lineage)
     yield versions_section(facts)
 
@@ -183,7 +214,7 @@ def kept_step(metrics: Mapping[str, Any]) -> Kept | None:
 def figures_of(metrics: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Title, value and interval of each metric of an evaluated task."""
     for name in all_metrics():
-        if isinstance(value := metrics.get(name), (int, float)):
+        if isinstance(value := metrics.get(name), (int, float)) and not isinstance(value, bool):
             interval = metrics.get(f"{name}{ENDING}")
             ends = " to ".join(figure(end, name) for end in interval) if interval else ""
             yield metric_title(name), figure(value, name), ends

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mtlkit.report.info import DIGEST, data_rows, versions_rows
@@ -44,9 +44,13 @@ def freezing_not_recorded(record: RunRecord) -> Section | None:
     return Section("Frozen parts", (f"--freeze {printable(text)}. {NOT_RECORDED}",))
 
 
-def data_section(record: RunRecord) -> Section | None:
-    """Sources, rows and fingerprints, and what was found in the rows."""
-    rows = tuple((name, printable(source), count, digest[:DIGEST]) for name, source, count, digest in data_rows(record.data))
+def data_section(record: RunRecord, changed: Sequence[str] = ()) -> Section | None:
+    """Sources, rows and fingerprints, and what was found in the rows. The test rows of `changed` tasks have other ones now."""
+    old = {f"{name}, test" for name in changed}
+    rows = tuple(
+        (name, printable(source), count, digest[:DIGEST] + (" (as of the training; changed since)" if name in old else ""))
+        for name, source, count, digest in data_rows(record.data)
+    )
     found = record.metrics.get(FINDINGS)
     if isinstance(found, Mapping):
         lines = sentences(found) or ("No problems found in the rows of training and validation.",)

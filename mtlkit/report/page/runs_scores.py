@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mtlkit.report.page.blocks import Block, Section, Shade, columns
-from mtlkit.report.page.content import Logged, figures_of, kept_step
+from mtlkit.report.page.content import AT_THE_END, Logged, figures_of, kept_step
 from mtlkit.report.run_rows import RunRow
 from mtlkit.report.runs import moment, score_line
 from mtlkit.report.runs_tests import RunsTest, test_cells
@@ -30,13 +30,15 @@ class Disagreement:
 
 @dataclass(frozen=True)
 class PageRun:
-    """A run of the page. `record` is None for an unfinished one; `figures` are those of each evaluated task."""
+    """A run of the page. `record` is None for an unfinished one; `figures` are those of each evaluated task, `recorded` those
+    that the training itself measured on the same split."""
 
     name: str
     row: RunRow
     record: RunRecord | None
     logged: Logged | None
     figures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    recorded: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -101,11 +103,12 @@ def _tests(first: str, tests: Sequence[PageTest], split: str) -> Block | None:
 
 
 def _evaluated_cell(run: PageRun, task: str) -> str:
-    metrics = run.figures.get(task)
+    metrics = run.figures.get(task) or run.recorded.get(task)
     if not metrics or not (found := list(figures_of(metrics))):
         return NONE
     title, value, interval = found[0]
-    return f"{value}{f' ({interval})' if interval else ''} {title}"
+    measured = "" if task in run.figures else f", {AT_THE_END}"
+    return f"{value}{f' ({interval})' if interval else ''} {title}{measured}"
 
 
 def _recorded_cell(run: PageRun, task: str) -> str:
