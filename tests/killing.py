@@ -15,7 +15,7 @@ from forks import Child, Forks
 
 from mtlkit.runs.record import LOG, RECORD, file_digest, read_record, verify
 
-MEASURED = {"seconds", "total", "cost", "tokens_per_second"}  # times, which no two trainings share
+MEASURED = {"seconds", "total", "cost", "tokens_per_second", "started"}  # times, which no two trainings share
 TINY = ("--layers", 1, "--dim", 16, "--heads", 2, "--vocab-size", 300, "--batch-tokens", 128)
 
 

@@ -65,11 +65,13 @@ def compare_runs(options: RunsOptions, as_json: bool) -> None:
         stdout().print(table)
     if found.tests:
         stdout().print(tests_table(found.tests, found.split, stdout().width))
+    elif found.untested:
+        say(found.untested)
     say(f"next: {command_text(['mtlkit', 'report', *options.folders])}")
 
 
 def delete_runs(options: RunsOptions, as_json: bool) -> None:
-    """Shows what will be deleted, asks, and deletes it. Raises UsageError where nobody can be asked."""
+    """Shows what will be deleted, asks, and deletes it. Raises UsageError where there is no terminal to ask on."""
     from mtlkit.recipes.runs import delete, planned_deletion
     from mtlkit.report.tables import megabytes
 
@@ -93,7 +95,7 @@ def agreed(planned: Deletion) -> bool:
     names = ", ".join(str(run.path) for run in planned.runs)
     about = f"{counted(len(planned.runs), 'run')} ({megabytes(planned.size)} MB): {names}"
     if not can_ask():
-        raise UsageError(f"would delete {about}; nothing was deleted, as nobody can be asked here; add --yes")
+        raise UsageError(f"would delete {about}; nothing was deleted: confirm with --yes, as there is no terminal to ask on")
     stderr().print(f"delete {about}? [y/N] ", end="", markup=False, highlight=False)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 

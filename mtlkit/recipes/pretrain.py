@@ -102,7 +102,8 @@ def _save(
         session.hand_over(folder)
         if start.head is not None:
             write_masked_head(folder, start.head)
-        save_run(folder, session.out, trained, Provenance("pretrain", session.options, corpus.data, start.parent), metrics)
+        provenance = Provenance("pretrain", session.options, corpus.data, start.parent, session.started)
+        save_run(folder, session.out, trained, provenance, metrics)
     session.end()
 
 

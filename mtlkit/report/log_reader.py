@@ -190,9 +190,7 @@ class LogReader:
         if not isinstance(task, str):
             raise TypeError(f"a task named {task!r}")
         note(self.validation[task], self.step, validation.get("loss"))
-        own = KINDS[kind].metrics if kind in KINDS else ()
-        metric = next((metric.name for metric in (*own, *all_metrics().values()) if metric.name in validation), None)
-        if metric:
+        if metric := logged_metric(kind, validation):
             self.metrics[task] = metric
             note(self.scores[task], self.step, validation.get(metric))
 
@@ -205,6 +203,12 @@ class LogReader:
     def _task(self, name: str) -> TaskCurves:
         train, validation, scores = (series(values[name]) for values in (self.train, self.validation, self.scores))
         return TaskCurves(name, train, validation, self.metrics.get(name, ""), scores)
+
+
+def logged_metric(kind: str, validation: Mapping[str, Any]) -> str | None:
+    """The name of the main metric of a task of this kind in a logged evaluation."""
+    own = KINDS[kind].metrics if kind in KINDS else ()
+    return next((metric.name for metric in (*own, *all_metrics().values()) if metric.name in validation), None)
 
 
 def note(values: dict[int, float], step: int, value: float | None) -> None:

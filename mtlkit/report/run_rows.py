@@ -30,7 +30,9 @@ class TaskScore:
 
 @dataclass(frozen=True)
 class RunRow:
-    """A run of a list. `size` is that of all its files in bytes; `score` the mean over tasks, by which runs are sorted."""
+    """A run of a list. `size` is that of all its files in bytes; `score` the mean over tasks, by which runs are sorted.
+    `best_so_far`: the scores are of an unfinished training.
+    """
 
     path: Path
     state: State
@@ -42,6 +44,12 @@ class RunRow:
     score: float | None = None
     size: int = 0
     problem: str = ""
+    best_so_far: bool = False
+
+    @property
+    def when(self) -> datetime | None:
+        """When it started, or if that is unknown, when it last changed."""
+        return self.started or self.changed
 
     def to_json(self) -> dict[str, Any]:
         moments = {"started": self.started, "changed": self.changed}

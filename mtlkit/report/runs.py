@@ -18,8 +18,8 @@ from mtlkit.report.text import literal, one_line, printable
 
 STYLES = {"finished": "", "interrupted": "yellow", "running": "green", "damaged": "bold red"}
 ORDERS: Mapping[str, tuple[Callable[[RunRow], Any], bool]] = {  # what runs are sorted by, and whether the largest comes first
-    "newest": (lambda run: run.changed.timestamp() if run.changed else 0.0, True),
-    "oldest": (lambda run: run.changed.timestamp() if run.changed else 0.0, False),
+    "newest": (lambda run: run.when.timestamp() if run.when else 0.0, True),
+    "oldest": (lambda run: run.when.timestamp() if run.when else 0.0, False),
     "name": (lambda run: run.path.name, False),
     "score": (lambda run: -1.0 if run.score is None else run.score, True),
     "size": (lambda run: run.size, True),
@@ -46,11 +46,13 @@ def run_table(runs: Sequence[RunRow], width: int) -> Group:
     table.add_column("validation", overflow="fold")
     for run, score in zip(runs, scores, strict=True):
         state = literal(run.state, STYLES[run.state])
-        cells = (literal(run.stage or "-"), state, literal(moment(run.started or run.changed)))
+        cells = (literal(run.stage or "-"), state, literal(moment(run.when)))
         table.add_row(one_line(run.path.name), *cells, megabytes(run.size), literal(score))
     notes = [literal(run.problem, "yellow") for run in runs if run.problem]
     marked = sorted({score.mark.replace("_", " ") for run in runs for score in run.scores if score.mark})
     notes += [literal(f"* not of held-out rows: {', '.join(marked)}", "dim")] if marked else []
+    if any(run.best_so_far for run in runs):
+        notes.append(literal("scores of runs that are not finished: the best so far", "dim"))
     total = f"{counted(len(runs), 'run')}, {megabytes(sum(run.size for run in runs))} MB"
     return Group(table, *notes, literal(total))
 

@@ -48,6 +48,7 @@ class RunRecord:
     metrics: dict[str, Any]
     parent: dict[str, str] | None = None
     format: int = FORMAT
+    started: str = ""  # of the training, not of its last resume; "" if unknown
     finished: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)

@@ -32,9 +32,9 @@ LOGGED = (
 )
 
 
-def header(command: str) -> str:
-    """The first line of a log."""
-    return to_json({"type": "header", "schema": SCHEMA, "command": command})
+def header(command: str, started: str) -> str:
+    """The first line of a log. `started` is when the training started, in ISO 8601."""
+    return to_json({"type": "header", "schema": SCHEMA, "command": command, "started": started})
 
 
 class MetricsLog:

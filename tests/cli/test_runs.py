@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +73,8 @@ def test_json_has_scores_with_intervals_and_rows(typed: Typed, folder: Path) -> 
 def test_sorting(typed: Typed, folder: Path, sort: str) -> None:
     runs = json.loads(typed("runs", folder, "--sort", sort, "--json").out)
     keys = {
-        "newest": [run["changed"] or "" for run in runs][::-1],
-        "oldest": [run["changed"] or "" for run in runs],
+        "newest": [run["started"] or run["changed"] or "" for run in runs][::-1],
+        "oldest": [run["started"] or run["changed"] or "" for run in runs],
         "name": [run["path"] for run in runs],
         "score": [-1 if run["score"] is None else run["score"] for run in runs][::-1],
         "size": [run["size"] for run in runs][::-1],
@@ -91,6 +92,39 @@ def test_damaged_and_running_runs_are_called_so(typed: Typed, folder: Path) -> N
     assert "half train-mtl running" in words
     assert "again - damaged" in words
     assert "run.json: damaged" in words.replace("run.json : ", "run.json: ")
+
+
+def test_the_start_is_the_recorded_one_of_runs_finished_or_not(typed: Typed, folder: Path) -> None:
+    record = json.loads((folder / "mtl" / "run.json").read_text())
+    log = folder / "half" / "state" / "metrics.jsonl"
+    assert record["started"] == json.loads((folder / "mtl" / "metrics.jsonl").read_text().splitlines()[0])["started"]
+    early = "2020-01-01T00:00:00+00:00"
+    log.write_text(json.dumps({"type": "header", "command": "train-mtl", "started": early}) + '\n{"seconds": 60.5}\n')
+    started = {Path(run["path"]).name: run["started"] for run in json.loads(typed("runs", folder, "--json").out)}
+    assert (started["half"], started["mtl"]) == (early, record["started"])
+    record["started"] = ""  # of a run of an earlier version, without a start in its log
+    (folder / "mtl" / "run.json").write_text(json.dumps(record))
+    (folder / "mtl" / "metrics.jsonl").write_text('{"type": "header", "command": "train-mtl"}\n{"seconds": 60.5}\n')
+    run = next(run for run in json.loads(typed("runs", folder, "--json").out) if run["path"].endswith("/mtl"))
+    assert datetime.fromisoformat(run["changed"]) - datetime.fromisoformat(run["started"]) == timedelta(seconds=60.5)
+    assert names(typed("runs", folder, "--json"))[-1] == "half"
+
+
+def test_an_unfinished_run_has_the_best_scores_so_far(typed: Typed, folder: Path) -> None:
+    def line(score: float, best: bool) -> str:
+        state = {"task": "kind", "kind": "classification", "validation": {"loss": 0.1, "accuracy": score}}
+        return json.dumps({"type": "epoch", "step": 3, "epoch": 1, "score": score, "best": best, "tasks": [state]}) + "\n"
+
+    log = folder / "half" / "state" / "metrics.jsonl"
+    log.write_text(
+        log.read_text() + line(0.5, best=True) + line(0.75, best=True) + line(0.25, best=False) + '{"best": true, "tasks"'
+    )
+    answer = typed("runs", folder)
+    assert "half train-mtl interrupted" in " ".join(answer.out.split())
+    assert "kind 75.0 accuracy" in " ".join(answer.out.split())
+    assert "scores of runs that are not finished: the best so far" in answer.out
+    run = next(run for run in json.loads(typed("runs", folder, "--json").out) if run["path"].endswith("half"))
+    assert (run["score"], run["best_so_far"], run["scores"][0]["interval"]) == (0.75, True, None)
 
 
 def test_runs_side_by_side_show_what_differs(typed: Typed, folder: Path) -> None:
@@ -153,6 +187,9 @@ def test_runs_that_cannot_be_compared_say_why(typed: Typed, every_kind: Path, fo
     shown = " ".join(typed("runs", every_kind / "one", other).out.split())
     assert "pair: other is not comparable because the rows are not the same" in shown
     assert paired(typed, folder / "mtl", folder / "half") == {}
+    assert f"{folder / 'half'} is not finished, so nothing to test" in typed("runs", folder / "mtl", folder / "half").err
+    assert "no task in common, so nothing to test" in typed("runs", folder / "mtl", folder / "sentence").err
+    assert "nothing to test" not in typed("runs", folder / "mtl", folder / "sentence", "--split", "none").err
     assert paired(typed, folder / "mtl", folder / "again", "--split", "none") == {}
 
 

@@ -70,5 +70,6 @@ def test_events_that_change_a_training_are_logged(event: Any, expected: dict[str
 
 
 def test_a_log_begins_with_its_schema() -> None:
-    assert json.loads(header("train-mtl")) == {"type": "header", "schema": SCHEMA, "command": "train-mtl"}
+    record = json.loads(header("train-mtl", "2026-01-02T03:04:05+00:00"))
+    assert record == {"type": "header", "schema": SCHEMA, "command": "train-mtl", "started": "2026-01-02T03:04:05+00:00"}
     assert f"({SCHEMA})" in PAGE.read_text()

@@ -11,7 +11,8 @@ from mtlkit.config.common import Split
 from mtlkit.errors import UsageError, listed
 from mtlkit.recipes.run_list.outputs import RunOutputs, RunsEvaluator
 from mtlkit.recipes.run_list.paired import paired_tests
-from mtlkit.recipes.run_list.rows import is_run, run_row, unfinished_record
+from mtlkit.recipes.run_list.rows import is_run, run_row
+from mtlkit.recipes.run_list.unfinished import unfinished_record
 from mtlkit.report.run_rows import RunRow
 from mtlkit.report.runs_tests import RunsTest
 from mtlkit.runs.record import RECORD, RunRecord, read_record
@@ -41,6 +42,16 @@ class ComparedRuns:
         """The tasks whose predictions came from the cache, for every run that has them."""
         names = dict.fromkeys(name for one in self.outputs for name in one.rows)
         return [name for name in names if all(name in one.cached for one in self.outputs if name in one.rows)]
+
+    @property
+    def untested(self) -> str:
+        """Why there is no test although tests were asked for; empty if there is one, or none was asked for."""
+        if self.split == "none" or self.tests:
+            return ""
+        unfinished = [run.path for run, record in zip(self.runs, self.records, strict=True) if record is None]
+        if self.records[0] is None or len(self.runs) - len(unfinished) < 2:
+            return f"{unfinished[0]} is not finished, so nothing to test"
+        return "no task in common, so nothing to test"
 
     def to_json(self) -> dict[str, Any]:
         runs = [run.to_json() for run in self.runs]

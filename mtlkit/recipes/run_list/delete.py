@@ -12,7 +12,8 @@ from mtlkit.errors import IntegrityError, MtlkitError, UsageError, counted, list
 from mtlkit.model.digest import is_digest_of
 from mtlkit.recipes.run_info.files import any_record, other_files, record_name
 from mtlkit.recipes.run_info.lineage import find_parent, origins
-from mtlkit.recipes.run_list.rows import is_run, run_row, runs_in, unfinished_record
+from mtlkit.recipes.run_list.rows import is_run, run_row, runs_in
+from mtlkit.recipes.run_list.unfinished import unfinished_record
 from mtlkit.report.run_rows import RunRow
 from mtlkit.report.runs import in_order
 from mtlkit.runs.lock import locked
@@ -51,7 +52,7 @@ def named(folders: Iterable[str]) -> Deletion:
 def but_newest(folder: Path, keep: int) -> Deletion:
     """The deletion of all finished and interrupted runs of a folder but the newest, and those that these descend from."""
     rows = [run_row(path) for path in runs_in(folder)]
-    candidates = [row for row in rows if row.state in ("finished", "interrupted") and row.changed is not None]
+    candidates = [row for row in rows if row.state in ("finished", "interrupted") and row.when is not None]
     newest = in_order(candidates, "newest")[:keep]
     kept = {row.path.resolve() for row in rows if row in newest or row not in candidates}
     needed = ancestors(kept)

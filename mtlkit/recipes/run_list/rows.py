@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 
-from mtlkit.config.from_json import parse_object
 from mtlkit.errors import MtlkitError, UsageError
-from mtlkit.evaluation.intervals import wilson
-from mtlkit.evaluation.metric_names import ACCURACY
 from mtlkit.model.description import read_checkpoint
-from mtlkit.report.run_rows import RunRow, State, TaskScore, validation_rows
+from mtlkit.recipes.run_list.unfinished import header_of, start_of, task_score, unfinished_scores
+from mtlkit.report.run_rows import RunRow, State, TaskScore
 from mtlkit.runs.lock import is_locked
-from mtlkit.runs.record import CHECKPOINTS, MARKS, RECORD, RunRecord, log_of, read_record
+from mtlkit.runs.record import CHECKPOINTS, RECORD, RunRecord, log_of, read_record
 from mtlkit.runs.replace_folder import restore_replaced
 from mtlkit.tasks.base import kind_of
-
-TAIL = 1 << 16  # bytes of a log in which its last step is looked for
 
 
 def runs_in(folder: Path) -> list[Path]:
@@ -40,21 +35,26 @@ def run_row(folder: Path) -> RunRow:
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     running = is_locked(folder)
     log = log_of(folder)
+    header = header_of(log)
     changed = None if log is None else datetime.fromtimestamp(log.stat().st_mtime, timezone.utc)
-    seconds = None if log is None else _seconds_of(log)
-    started = None if changed is None or seconds is None else changed - timedelta(seconds=seconds)
     if not (folder / RECORD).is_file():
-        return RunRow(folder, "running" if running else "interrupted", _stage_of(log), started, changed, size=size)
+        state: State = "running" if running else "interrupted"
+        started, scores = start_of(header.get("started"), log, changed), unfinished_scores(log, folder)
+        stage, so_far = str(header.get("command", "")), bool(scores)
+        return RunRow(folder, state, stage, started, changed, None, scores, _mean(scores), size, best_so_far=so_far)
     try:
         record = read_record(folder)
         scores = tuple(_scores(folder, record))
         finished = datetime.fromisoformat(record.finished)
     except (MtlkitError, ValueError) as error:
         return RunRow(folder, "damaged", changed=changed, size=size, problem=str(error))
-    started = None if seconds is None else finished - timedelta(seconds=seconds)
-    mean = math.fsum(score.value for score in scores) / len(scores) if scores else None
-    state: State = "running" if running else "finished"
-    return RunRow(folder, state, record.stage, started, finished, record.seed, scores, mean, size)
+    started = start_of(record.started or header.get("started"), log, finished)
+    state = "running" if running else "finished"
+    return RunRow(folder, state, record.stage, started, finished, record.seed, scores, _mean(scores), size)
+
+
+def _mean(scores: Sequence[TaskScore]) -> float | None:
+    return math.fsum(score.value for score in scores) / len(scores) if scores else None
 
 
 def _scores(folder: Path, record: RunRecord) -> Iterator[TaskScore]:
@@ -67,47 +67,4 @@ def _scores(folder: Path, record: RunRecord) -> Iterator[TaskScore]:
         name = kind_of(spec.kind).main_metric(spec).name
         if not isinstance(figures, dict) or not isinstance(value := figures.get(name), (int, float)):
             continue
-        rows = validation_rows(record.data, spec.name)
-        interval = wilson(round(value * rows), rows) if name == ACCURACY.name and rows else None
-        mark = next((mark for mark in MARKS if figures.get(mark)), None)
-        yield TaskScore(spec.name, name, float(value), rows, interval, mark)
-
-
-def _seconds_of(log: Path) -> float | None:
-    """The seconds of training until the last step in a log."""
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - TAIL))
-        lines = file.read().splitlines()
-    for line in reversed(lines):
-        try:
-            seconds = json.loads(line).get("seconds")
-        except (ValueError, AttributeError):
-            continue
-        if isinstance(seconds, (int, float)):
-            return float(seconds)
-    return None
-
-
-def _stage_of(log: Path | None) -> str:
-    """The command of an unfinished training, from the header of its log."""
-    try:
-        with (log or Path()).open("rb") as file:
-            return str(parse_object(file.readline(TAIL)).get("command", ""))
-    except (OSError, ValueError):
-        return ""
-
-
-def unfinished_record(folder: Path) -> RunRecord | None:
-    """What the newest checkpoint of an unfinished training says: options, data and starting model. None without one."""
-    from mtlkit.runs.checkpoints import CheckpointManager
-
-    try:
-        about = (CheckpointManager(folder).peek() or {}).get("about")
-    except (OSError, ValueError, MtlkitError):
-        return None
-    if not isinstance(about, dict):
-        return None
-    start, data, options = about.get("start"), about.get("data"), about.get("options")
-    parent = {"path": str(about.get("init") or ""), "digest": str(start) if isinstance(start, str) else ""}
-    data, options = (value if isinstance(value, dict) else {} for value in (data, options))
-    return RunRecord("mtl", f"mtlkit {about.get('command')}", options, 0, data, {}, parent)
+        yield task_score(spec.name, name, value, figures, record.data)

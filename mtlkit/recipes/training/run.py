@@ -209,7 +209,7 @@ def _save(
     start, options = prepared.start, session.options
     sources = recorded_sources(prepared)
     trained = TrainedModel(start.model, start.encoder.tokenizer, spec.stage, start.encoder.encoding, sources, start.vectors, kept)
-    provenance = Provenance(spec.command, options, prepared.fingerprints, start.parent)
+    provenance = Provenance(spec.command, options, prepared.fingerprints, start.parent, session.started)
     with session.saving(saver), staged(session.out) as folder:
         session.hand_over(folder)
         if options.keep_best_per_task:

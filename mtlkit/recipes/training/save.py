@@ -45,12 +45,13 @@ class TrainedModel:
 
 @dataclass(frozen=True)
 class Provenance:
-    """How a model was trained: the command with its options, fingerprints of the data, and the starting model."""
+    """How a model was trained: the command with its options, fingerprints of the data, the starting model, and its start."""
 
     command: str
     options: TrainingOptions
     data: dict[str, Any]
     parent: dict[str, str] | None = None
+    started: str = ""
 
 
 def save_run(
@@ -69,7 +70,8 @@ def save_run(
     disk.write(folder / TOKENIZER, product.tokenizer.to_str(pretty=True).encode())
     options = replace(provenance.options, resume=None, verbose=False, track=[])  # they do not affect the result
     command = command_line(provenance.command, options)
-    record = RunRecord(product.stage, command, plain(options), options.seed, provenance.data, metrics, provenance.parent)
+    seed, started = options.seed, provenance.started
+    record = RunRecord(product.stage, command, plain(options), seed, provenance.data, metrics, provenance.parent, started=started)
     write_card(folder, final or out, record, model)
     finish(folder, out, record)
 

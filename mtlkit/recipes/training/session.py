@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 from functools import cached_property
 from io import StringIO
 from pathlib import Path
@@ -110,6 +111,11 @@ class RunSession(Generic[Options]):
         TrainInputs.of(data, parent).as_recorded(before, parent).check(before, self.out, "the run")
 
     @cached_property
+    def started(self) -> str:
+        """When the training started, however often it was resumed; empty if an earlier version did not record it."""
+        return self.point.meta.started if self.point.meta else datetime.now(timezone.utc).isoformat(timespec="microseconds")
+
+    @cached_property
     def trackers(self) -> Trackers:
         """The trackers of the training, which run on the first of several processes only. They begin with the log."""
         names = chosen_trackers(self.options.track) if self.ranks.is_main and not self.finished else ()
@@ -125,7 +131,8 @@ class RunSession(Generic[Options]):
             self.checkpoints.drop()  # of the training that this one replaces, now that all checks have passed
         typed, machine = command_line(self.command, options), {**machine_of(compute), "processes": self.ranks.size}
         tracked = self.trackers.state if self.trackers.names else (before.tracked if before else None)
-        meta = CheckpointMeta(self.command, typed, plain(options), self.point.added, init, machine, inputs, tracked=tracked)
+        places = (self.command, typed, plain(options), self.point.added, init, machine, inputs)
+        meta = CheckpointMeta(*places, started=self.started, tracked=tracked)
         if self.ranks.is_main:
             (self.checkpoints.path / DIVERGED).unlink(missing_ok=True)
         every = parse_save_every(options.save_every)
@@ -152,7 +159,7 @@ class RunSession(Generic[Options]):
         try:
             with path.open("a", encoding="utf-8", newline="\n", buffering=1) as log:
                 if not path.stat().st_size:
-                    log.write(f"{header(self.command)}\n")
+                    log.write(f"{header(self.command, self.started)}\n")
                 checkpoint = self.point.checkpoint
                 self.trackers.start(path, run_config(self.command, self.options), checkpoint.step if checkpoint else 0)
                 try:

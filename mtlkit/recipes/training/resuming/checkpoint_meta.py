@@ -60,8 +60,9 @@ class TrainInputs:
 @dataclass(frozen=True)
 class CheckpointMeta:
     """The description of a training in a checkpoint. `typed` is the whole command line, `added` the number of epochs that
-    `--extend` added, `init` the name of the starting model, and `revision` the REVISION that saved the checkpoint. `tracked`
-    is the state of trackers, if there are any; it changes during the training.
+    `--extend` added, `init` the name of the starting model, and `revision` the REVISION that saved the checkpoint. `started` is
+    when the training started; "" if an earlier version did not record it. `tracked` is the state of trackers, if there are any;
+    it changes during the training.
     """
 
     command: str
@@ -72,13 +73,15 @@ class CheckpointMeta:
     machine: Mapping[str, Any]
     inputs: TrainInputs
     revision: int = field(default_factory=lambda: REVISION)
+    started: str = ""
     tracked: Mapping[str, Any] | None = None
 
     @classmethod
     def from_json(cls, about: Mapping[str, Any]) -> CheckpointMeta:
         inputs = TrainInputs(about["data"], about["start"])
         plain = {name: about[name] for name in ("command", "typed", "options", "added", "init", "machine")}
-        return cls(**plain, inputs=inputs, revision=about.get("revision", 1), tracked=about.get("tracked"))
+        later = {"revision": about.get("revision", 1), "started": about.get("started", ""), "tracked": about.get("tracked")}
+        return cls(**plain, inputs=inputs, **later)
 
     def to_json(self) -> dict[str, Any]:
         plain = asdict(self)
