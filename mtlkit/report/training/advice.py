@@ -1,20 +1,23 @@
-"""Advice after a training, on what was found in it: only what measurements of this project back, with their figures.
+"""Advice after a training, on what was found in it: only what measurements of this project back, with their figures, or what the
+run itself shows.
 
 The figures are those of `examples/README.md` and `docs/results.md`; `tests/report/training/test_advice.py` looks them up there.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from mtlkit.errors import listed
+from mtlkit.errors import counted, listed
 from mtlkit.report.tables import points, unit_of
 from mtlkit.report.text import one_line
 
 MOST = 2  # lines of advice
 FEW_PER_CLASS = 16  # training rows per class up to which `--few-shot` was measured
 FEW_STEPS = 12
+FAR_ABOVE = 2  # times the loss of guessing, from which a loss has exploded
 
 
 def advice(
@@ -22,30 +25,58 @@ def advice(
 ) -> list[str]:
     """At most two lines of advice, the most important first: from the options, data and metrics in the record of a run, and the
     number of classes of each task."""
-    lines = [
-        *_forgetting(options, data, metrics),
+    too_fast = [*_exploded(options, metrics, classes), *_worse_than_start(options, data, metrics)][:1]
+    lines = [  # losses of old tasks and few steps tell nothing about a training that went wrong
+        *(too_fast or _forgetting(options, data, metrics)),
         *_sharing(options, metrics),
         *_few_rows(options, data, classes),
-        *_few_steps(metrics),
+        *(() if too_fast else _few_steps(metrics)),
     ]
     return lines[:MOST]
 
 
+def _exploded(options: Mapping[str, Any], metrics: Mapping[str, Any], classes: Mapping[str, int]) -> Iterator[str]:
+    """On tasks of classes whose loss is far above that of a head that predicts all classes alike."""
+    scores = metrics.get("validation")
+    for task, figures in scores.items() if isinstance(scores, dict) else ():
+        loss, count = (figures.get("loss") if isinstance(figures, dict) else None), classes.get(task, 0)
+        if isinstance(loss, (int, float)) and "accuracy" in figures and count > 1 and loss > FAR_ABOVE * math.log(count):
+            guessing = f"its validation loss, {loss:.2f}, is far above that of guessing, {math.log(count):.2f}"
+            yield f"{one_line(task).plain}: {guessing}: {_slower(options)}"
+
+
+def _worse_than_start(options: Mapping[str, Any], data: Mapping[str, Any], metrics: Mapping[str, Any]) -> Iterator[str]:
+    """On a training of known tasks alone which the starting model was better at, beyond noise."""
+    changes = {change["task"]: change for change in _list(metrics.get("forgetting"), "changes")}
+    own = [task for task, about in data.items() if isinstance(about, dict) and not _kept(task, options, data)]
+    if not own or any(task not in changes for task in own) or sum(_change(changes[task]) for task in own) >= 0:
+        return
+    worst = min((changes[task] for task in own), key=_change)
+    if _high(worst) < 0:
+        better = f"{points(-worst['change'])} {unit_of(worst['metric'])} better before this training"
+        yield f"{one_line(worst['task']).plain}: the starting model was {better}: {_slower(options)}"
+
+
+def _slower(options: Mapping[str, Any]) -> str:
+    rate = options.get("learning_rate")
+    return f"lower --learning-rate{f', which was {rate:g}' if isinstance(rate, (int, float)) else ''}"
+
+
 def _forgetting(options: Mapping[str, Any], data: Mapping[str, Any], metrics: Mapping[str, Any]) -> Iterator[str]:
     """On old tasks whose heads were kept and that lost beyond noise."""
-    lost = {
-        one_line(change["task"]).plain: change
-        for change in _list(metrics.get("forgetting"), "changes")
-        if _high(change) < 0 and _kept(change["task"], options, data)
-    }
+    changes = _list(metrics.get("forgetting"), "changes")
+    lost = sorted((one for one in changes if _high(one) < 0 and _kept(one["task"], options, data)), key=_change)
     if not lost:
         return
-    losses = (f"{name} lost {points(-change['change'])} {unit_of(change['metric'])}" for name, change in lost.items())
+    most, others = lost[0], len(lost) - 1
+    losses = f"{one_line(most['task']).plain} lost {points(-most['change'])} {unit_of(most['metric'])}"
+    if others:
+        losses += f", and {counted(others, 'other task')} lost less"
     if not any(str(guard).partition(":")[0] == "lwf" for guard in options.get("guard", ())):
         way = "--guard lwf kept old tasks within 0.6 points in our measurements; see docs/concepts/forgetting"
     else:
         way = "--adapter lora:8 --adapter-per task left old tasks unchanged in our measurements; see docs/concepts/adapters"
-    yield f"{listed(losses)}: {way}"
+    yield f"{losses}: {way}"
 
 
 def _kept(task: str, options: Mapping[str, Any], data: Mapping[str, Any]) -> bool:
@@ -89,10 +120,14 @@ def _few_rows(options: Mapping[str, Any], data: Mapping[str, Any], classes: Mapp
 
 
 def _few_steps(metrics: Mapping[str, Any]) -> Iterator[str]:
-    """On a loss that was still falling after as few steps as were measured."""
-    trends, steps = metrics.get("loss_trends"), metrics.get("best_step")
-    falling = any(found.get("trend") == "still learning" for found in trends) if isinstance(trends, list) else False
-    if falling and isinstance(steps, int) and steps <= FEW_STEPS:
+    """On a loss that was still falling at the end of a training of as few steps as were measured."""
+    trends, step, epoch = (metrics.get(name) for name in ("loss_trends", "best_step", "best_epoch"))
+    falling = [found for found in trends if found.get("trend") == "still learning"] if isinstance(trends, list) else []
+    if not falling or not isinstance(step, int):
+        return
+    epochs = falling[0].get("epochs")
+    steps = round(step * epochs / epoch) if isinstance(epochs, int) and isinstance(epoch, int) and epoch else step
+    if steps <= FEW_STEPS:
         yield (
             f"{steps} steps are few: 60 (--min-steps 60) were 4.8 points better than 6 to {FEW_STEPS} in our measurements; see "
             "docs/results"
@@ -102,6 +137,12 @@ def _few_steps(metrics: Mapping[str, Any]) -> Iterator[str]:
 def _list(report: Any, key: str) -> Sequence[Mapping[str, Any]]:
     values = report.get(key) if isinstance(report, dict) else None
     return [value for value in values or () if isinstance(value, dict)]
+
+
+def _change(change: Mapping[str, Any]) -> float:
+    """A change; 0 if it is undefined."""
+    value = change.get("change")
+    return float(value) if isinstance(value, (int, float)) else 0.0
 
 
 def _high(change: Mapping[str, Any]) -> float:

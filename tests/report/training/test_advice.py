@@ -37,10 +37,40 @@ def test_a_lost_task_although_lwf_protected_it() -> None:
     assert row("examples/README.md", "| adapter of its own, all layers").count("+0.0 (0.0 to 0.0)") == 2
 
 
+def test_the_task_that_lost_most_is_named() -> None:
+    worse = {**LOST, "task": "older", "change": -0.25}
+    data = {name: {"watched": True} for name in ("old", "older", "oldest")}
+    (line,) = advice(OPTIONS, data, forgetting(LOST, worse), {})
+    assert line.startswith("older lost 25.0 points, and 1 other task lost less: --guard lwf")
+    (line,) = advice(OPTIONS, data, forgetting(LOST, worse, {**LOST, "task": "oldest"}), {})
+    assert line.startswith("older lost 25.0 points, and 2 other tasks lost less: --guard lwf")
+
+
+def test_a_training_that_was_better_at_its_start_needs_a_lower_learning_rate() -> None:
+    watched = {**LOST, "task": "watched", "change": -0.5}
+    metrics = {**forgetting(LOST, watched), "best_step": 12, "loss_trends": [{"trend": "still learning"}]}
+    data = {"old": {}, "watched": {"watched": True}}
+    (line,) = advice({**OPTIONS, "learning_rate": 0.1}, data, metrics, {})
+    assert line == "old: the starting model was 6.0 points better before this training: lower --learning-rate, which was 0.1"
+    assert advice(OPTIONS, {"old": {}}, forgetting({**LOST, "interval": [-0.08, 0.01]}), {}) == []
+    gained = {**LOST, "task": "other", "change": 0.1, "interval": [0.05, 0.15]}
+    assert advice(OPTIONS, {"old": {}, "other": {}}, forgetting(LOST, gained), {}) == []
+
+
+def test_a_loss_that_exploded_needs_a_lower_learning_rate() -> None:
+    metrics = {**forgetting(LOST), "validation": {"topic": {"loss": 3.5, "accuracy": 0.25}}}
+    (line,) = advice({**OPTIONS, "learning_rate": 0.1}, {**WATCHED, "topic": {}}, metrics, {"topic": 4})
+    loss = "topic: its validation loss, 3.50, is far above that of guessing, 1.39"
+    assert line == f"{loss}: lower --learning-rate, which was 0.1"
+    metrics["validation"]["topic"]["loss"] = 1.5
+    (line,) = advice(OPTIONS, {**WATCHED, "topic": {}}, metrics, {"topic": 4})
+    assert "--guard lwf" in line
+
+
 def test_no_advice_on_noise_and_on_tasks_that_train() -> None:
     noise = {**LOST, "interval": [-0.08, 0.01]}
     assert advice(OPTIONS, WATCHED, forgetting(noise, {**LOST, "interval": None}), {}) == []
-    assert advice(OPTIONS, {"old": {}}, forgetting(LOST), {}) == []
+    assert advice(OPTIONS, {"old": {}, "new": {}}, forgetting(LOST), {}) == []
     assert advice({**OPTIONS, "freeze": ["layers:0,head:old"]}, {"old": {}}, forgetting(LOST), {})
     assert advice({}, {}, {}, {}) == []
 
@@ -77,6 +107,9 @@ def test_few_steps() -> None:
     page = (ROOT / "docs/results.md").read_text(encoding="utf-8").replace("\n", " ")
     assert "are better than six epochs without a minimum, 6 to 12 steps, by 4.8 points" in page
     assert advice(OPTIONS, {}, {**found, "best_step": 13}, {}) == []
+    trend = {"trend": "still learning", "task": "topic", "epochs": 6}
+    assert advice(OPTIONS, {}, {"best_step": 2, "best_epoch": 1, "loss_trends": [trend]}, {}) == [line]
+    assert advice(OPTIONS, {}, {"best_step": 12, "best_epoch": 5, "loss_trends": [trend]}, {}) == []
     assert advice(OPTIONS, {}, {**found, "loss_trends": [{"trend": "overfitted"}]}, {}) == []
 
 
