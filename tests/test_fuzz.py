@@ -22,7 +22,7 @@ def test_damaged_files_are_read_or_refused(tmp_path: Path) -> None:
         sys.executable,
         str(PROGRAM),
         "--count",
-        "60",
+        "40",
         "--seed",
         "1",
         "--workers",
@@ -35,8 +35,8 @@ def test_damaged_files_are_read_or_refused(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=200, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     loaded, refused, *found = map(int, done.stdout.splitlines()[-1].split()[1:])
-    assert loaded > 6
-    assert refused > 12
-    assert loaded + refused == 60
+    assert loaded > 4
+    assert refused > 8
+    assert loaded + refused == 40
     assert found == [0, 0, 0, 0]
     assert not list(tmp_path.iterdir())

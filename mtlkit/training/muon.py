@@ -54,8 +54,8 @@ class Muon(Optimizer):
             for shape, weights in by_shape.items():
                 updates = orthogonalize(torch.stack([self._momentum(weight) for weight in weights]))
                 rate = group["lr"] * RMS * max(shape) ** 0.5
-                torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
-                torch._foreach_add_(weights, list(updates), alpha=-rate)
+                for weight, update in zip(weights, updates, strict=True):
+                    weight.mul_(1 - group["lr"] * group["weight_decay"]).sub_(update, alpha=rate)
 
     def _momentum(self, weight: Tensor) -> Tensor:
         """The momentum with this step's gradient, looking one step ahead."""

@@ -206,6 +206,8 @@ def fuzz(count: int, seed: int, kinds: Sequence[str] | None, only: str | None, w
 def collect(pool: list[Worker], sound: Path, seed: int) -> Iterator[Outcome]:
     """The finished results, or after a while those of processes that ended or hang, which are started again."""
     busy = [worker for worker in pool if worker.task]
+    if not busy:  # waiting for nothing would take the whole time
+        return
     ready = wait([worker.link for worker in busy], timeout=LONGEST + 30)
     for worker in busy:
         if ready and worker.link not in ready:

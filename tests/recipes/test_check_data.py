@@ -16,6 +16,7 @@ from mtlkit.recipes.check_data import DataCheck, check_data
 from mtlkit.recipes.train_mtl import stream
 from mtlkit.recipes.train_sentence import stream as stream_sentence
 from mtlkit.recipes.training.data_warnings import first_look
+from mtlkit.report.findings import finding_message
 from mtlkit.training.events import Note
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "banking77"
@@ -184,7 +185,7 @@ TRAIN = LabelledTable(["A", "b", "c", "c"], ["x", "y", "x", "y"])
     ],
 )
 def test_a_first_look_in_sentences(train: LabelledTable, validation: LabelledTable, sentences: list[str]) -> None:
-    assert first_look(train, validation, "t", "classification") == sentences
+    assert [finding_message(finding) for finding in first_look(train, validation, "t", "classification")] == sentences
 
 
 def test_a_training_warns_of_it(data: Path, runs: Path, tmp_path: Path) -> None:
