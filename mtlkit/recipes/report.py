@@ -16,6 +16,7 @@ from mtlkit.recipes.reporting.evaluated import evaluated
 from mtlkit.recipes.reporting.logs import log_facts
 from mtlkit.recipes.reporting.pictures import check_folder, write_pictures
 from mtlkit.recipes.reporting.runs import page_of_runs
+from mtlkit.recipes.run_list.rows import unfinished
 from mtlkit.report.page.content import Page, make_page
 from mtlkit.report.page.render import FORMATS, rendered
 from mtlkit.report.run_facts import RunFacts
@@ -69,7 +70,8 @@ def report(options: ReportOptions) -> Reported:
     else:
         facts = info(InfoOptions(run=None if options.run is None else Path(options.run), runs=options.runs))
         found = evaluated(options, facts)
-        page = make_page(facts, log_facts(facts.path), found.sections, found.notes, found.changed)
+        state = unfinished(facts.path) if facts.record is None else None
+        page = make_page(facts, log_facts(facts.path), found.sections, found.notes, found.changed, state)
         runs, cached = [facts.path], found.cached
     pictures = [] if options.pictures is None else write_pictures(options, page.pictures)
     content = rendered(page, form_of(options)).encode("utf-8", "backslashreplace")

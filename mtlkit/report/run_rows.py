@@ -58,6 +58,14 @@ class RunRow:
         return {**vars(self), "path": str(self.path), **times, "scores": scores}
 
 
+@dataclass(frozen=True)
+class Unfinished:
+    """An unfinished training: whether it is running, and its command, such as `train-mtl`, if that is known."""
+
+    state: State
+    command: str
+
+
 def run_names(folders: Sequence[Path]) -> list[str]:
     """The name of each run, or its path where two have the same name."""
     names = [folder.resolve().name for folder in folders]

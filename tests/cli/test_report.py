@@ -14,6 +14,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from mtlkit.runs.lock import locked
+
 Typed = Callable[..., Any]
 
 HARMFUL = "<script>document.title='harmed'</script>"
@@ -95,6 +97,29 @@ def test_an_unfinished_training_and_missing_data_have_a_page_too(typed: Typed, m
     assert answer.code == 0, answer.err
     assert "not evaluated: " in answer.err
     assert "not evaluated: " in Path("moved.html").read_text()
+
+
+def test_the_page_of_an_unfinished_training_says_how_far_it_got(typed: Typed, killed: Path, tmp_path: Path) -> None:
+    half = shutil.copytree(killed, tmp_path / "half")
+    lines = [json.loads(line) for line in (half / "state" / "metrics.jsonl").read_text().splitlines()]
+    lines += [{"type": "epoch", "step": 12, "epoch": 1, "tasks": [task("kind", 0.625), task("state", 0.5)]}]
+    (half / "state" / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    step = max(line["step"] for line in lines if line.get("type") == "step")
+    assert typed("report", half, "-o", "stopped.html").code == 0
+    with locked(half, "mtlkit train-mtl", option="--out"):
+        assert typed("report", half, "-o", "running.html").code == 0
+    for name, state in (("stopped", "interrupted"), ("running", "running")):
+        page = Path(f"{name}.html").read_text()
+        assert f"<dt>state</dt><dd>{state} at step {step} (epoch 1 of 3)</dd>" in page
+        assert "<dt>what</dt><dd>A sentence encoder with task heads: unfinished training</dd>" in page
+        assert "<dt>started from</dt><dd>fresh weights</dd>" in page
+        assert "<strong>62.5</strong><span>validation accuracy<br>at step 12</span>" in page
+        assert ("resume with" in page) == (state == "interrupted")
+        assert "mtlkit train-mtl" in page.partition("Repeat it</h2>")[2]
+
+
+def task(name: str, accuracy: float) -> dict[str, Any]:
+    return {"task": name, "kind": "classification", "validation": {"loss": 0.6, "accuracy": accuracy}}
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 from mtlkit.errors import MtlkitError, UsageError
 from mtlkit.model.description import read_checkpoint
 from mtlkit.recipes.run_list.unfinished import header_of, start_of, task_score, unfinished_scores
-from mtlkit.report.run_rows import RunRow, State, TaskScore
+from mtlkit.report.run_rows import RunRow, State, TaskScore, Unfinished
 from mtlkit.runs.lock import is_locked
 from mtlkit.runs.record import CHECKPOINTS, RECORD, RunRecord, log_of, read_record
 from mtlkit.runs.replace_folder import restore_replaced
@@ -33,15 +33,14 @@ def is_run(path: Path) -> bool:
 def run_row(folder: Path) -> RunRow:
     """What a list shows of a run. Never raises for damaged files: their run is called damaged, with the reason."""
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    running = is_locked(folder)
     log = log_of(folder)
     header = header_of(log)
     changed = None if log is None else datetime.fromtimestamp(log.stat().st_mtime, timezone.utc)
     if not (folder / RECORD).is_file():
-        state: State = "running" if running else "interrupted"
+        found = unfinished(folder)
         started, scores = start_of(header.get("started"), log, changed), unfinished_scores(log, folder)
-        stage, so_far = str(header.get("command", "")), bool(scores)
-        return RunRow(folder, state, stage, started, changed, None, scores, _mean(scores), size, best_so_far=so_far)
+        so_far = bool(scores)
+        return RunRow(folder, found.state, found.command, started, changed, None, scores, _mean(scores), size, best_so_far=so_far)
     try:
         record = read_record(folder)
         scores = tuple(_scores(folder, record))
@@ -49,8 +48,14 @@ def run_row(folder: Path) -> RunRow:
     except (MtlkitError, ValueError) as error:
         return RunRow(folder, "damaged", changed=changed, size=size, problem=str(error))
     started = start_of(record.started or header.get("started"), log, finished)
-    state = "running" if running else "finished"
+    state: State = "running" if is_locked(folder) else "finished"
     return RunRow(folder, state, record.stage, started, finished, record.seed, scores, _mean(scores), size)
+
+
+def unfinished(folder: Path) -> Unfinished:
+    """What is known of an unfinished training without its checkpoints."""
+    command = str(header_of(log_of(folder)).get("command", ""))
+    return Unfinished("running" if is_locked(folder) else "interrupted", command)
 
 
 def _mean(scores: Sequence[TaskScore]) -> float | None:

@@ -26,8 +26,9 @@ from mtlkit.report.page.record_sections import (
     lineage_section,
     versions_section,
 )
-from mtlkit.report.page.summary import summary_of
+from mtlkit.report.page.summary import about_unfinished, summary_of
 from mtlkit.report.run_facts import RunFacts
+from mtlkit.report.run_rows import Unfinished
 from mtlkit.report.tables import figure, metric_title, number
 from mtlkit.report.text import printable
 from mtlkit.runs.record import RunRecord, marked_tasks
@@ -66,7 +67,7 @@ class TaskSection:
         """Title, value and interval of the main metric, on rows that were evaluated or else on validation rows."""
         if self.figures:
             return self.figures[0]
-        scores = [score for score in self.validation if score[0] != "loss"]
+        scores = [score for score in self.validation if score[0] != "loss"] or list(self.validation)
         return scores[0] if scores else None
 
     @property
@@ -85,11 +86,12 @@ class TaskSection:
     @property
     def validation_block(self) -> Block:
         """The validation scores in the record."""
+        caption = self.measured if self.measured and not self.figures else "of the kept weights"
         if not any(interval for *_, interval in self.validation):
             rows: tuple[tuple[str, ...], ...] = tuple(score[:2] for score in self.validation)
-            return Block("of the kept weights", columns("metric", "value", numbers=["value"]), rows)
+            return Block(caption, columns("metric", "value", numbers=["value"]), rows)
         rows = tuple((title, value, interval or "-") for title, value, interval in self.validation)
-        return Block("of the kept weights", columns("metric", "value", "95 %", numbers=["value"]), rows)
+        return Block(caption, columns("metric", "value", "95 %", numbers=["value"]), rows)
 
     @property
     def pictures(self) -> list[Chart]:
@@ -135,16 +137,17 @@ def make_page(
     evaluated: Mapping[str, TaskSection],
     notes: Sequence[str],
     changed: Sequence[str] = (),
+    unfinished: Unfinished | None = None,
 ) -> Page:
     """The page of a run: what its record and its log hold, and what an evaluation found, by task. `changed` are the tasks whose
-    test rows are not those of the record."""
+    test rows are not those of the record; `unfinished` is the state of a training without one."""
     record = facts.record
     return Page(
         title=printable(facts.path.resolve().name),
-        facts=summary_of(facts, logged.last if logged else {}),
+        facts=summary_of(facts, logged.last if logged else {}, unfinished),
         tasks=tuple(task_sections(record, logged, evaluated)),
         sections=tuple(section for section in _sections(facts, logged, changed) if section is not None),
-        command=record.command if record else "",
+        command=record.command if record else str(about_unfinished(facts).get("typed", "")),
         problems=facts.problems,
         notes=tuple(notes),
     )
@@ -161,6 +164,10 @@ def task_sections(record: RunRecord | None, logged: Logged | None, evaluated: Ma
     for name in dict.fromkeys([*validation, *evaluated, *curves]):
         section, task = evaluated.get(name, TaskSection(printable(name))), curves.get(name)
         own = tuple(_validation(validation.get(name, {})))
+        if record is None and task and (points := task.validation or task.scores):
+            last = {"loss": task.validation.values[-1:], task.metric: task.scores.values[-1:]}
+            own = tuple(_validation({metric: values[0] for metric, values in last.items() if values}))
+            section = replace(section, measured=f"at step {points.steps[-1]:,}")
         if logged and task and len(task.train) + len(task.validation) >= LEAST_POINTS:
             section = replace(section, charts=tuple(task_charts(task, logged.curves, kept)))
         notes = [text for mark, text in MEANINGS.items() if record and name in marked_tasks(record.metrics, mark)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mtlkit.errors import counted
@@ -10,19 +10,19 @@ from mtlkit.model.description import ModelDescription
 from mtlkit.report.cards.facts import TITLES, kind_title
 from mtlkit.report.info import run_pairs
 from mtlkit.report.run_facts import RunFacts
+from mtlkit.report.run_rows import Unfinished
 from mtlkit.report.text import printable
 
+STAGES = {"pretrain": "base", "train-sentence": "sentence", "train-mtl": "mtl"}  # by the command that makes them
 LABELS = 8  # label names of a task
 
 
-def summary_of(facts: RunFacts, last: Mapping[str, Any]) -> dict[str, str]:
-    """Names and values. `last` is the last step in the log."""
+def summary_of(facts: RunFacts, last: Mapping[str, Any], unfinished: Unfinished | None = None) -> dict[str, str]:
+    """Names and values. `last` is the last step in the log, `unfinished` the state of a training without a record."""
     record, rows = facts.record, {}
     if record is None:
-        rows = run_pairs(facts)
-        if "step" in last:
-            rows["trained so far"] = trained(last)
-        return {name: printable(value) for name, value in rows.items()}
+        rows = dict(_of_unfinished(facts, last, unfinished))
+        return {name: printable(" ".join(str(value).split())) for name, value in rows.items()}
     title = TITLES.get(record.stage, record.stage)
     rows["what"] = title if facts.kind == "run" else f"{title} ({facts.kind})"
     if facts.checkpoint:
@@ -42,6 +42,45 @@ def summary_of(facts: RunFacts, last: Mapping[str, Any]) -> dict[str, str]:
     pairs = run_pairs(facts)
     rows |= {name: pairs[name] for name in ("finished", "seed", "folder", "checkpoints", "resume with") if name in pairs}
     return {name: printable(" ".join(str(value).split())) for name, value in rows.items()}
+
+
+def about_unfinished(facts: RunFacts) -> Mapping[str, Any]:
+    """What the newest checkpoint of an unfinished training says: its command, options, data and start; nothing without one."""
+    about = facts.state["about"] if facts.state and facts.record is None else None
+    return about if isinstance(about, dict) else {}
+
+
+def _of_unfinished(facts: RunFacts, last: Mapping[str, Any], unfinished: Unfinished | None) -> Iterator[tuple[str, str]]:
+    """The rows of an unfinished training, named like those of a finished one."""
+    about, pairs = about_unfinished(facts), run_pairs(facts)
+    command = str(about.get("command") or (unfinished.command if unfinished else ""))
+    yield "what", f"{TITLES[STAGES[command]]}: {facts.kind}" if command in STAGES else facts.kind
+    options = about.get("options")
+    options = options if isinstance(options, dict) else {}
+    if unfinished:
+        yield "state", f"{unfinished.state} {_moment(last, options.get('epochs'))}"
+    if about:
+        init = about.get("init")
+        yield "started from", "fresh weights" if init in (None, "", "scratch") else str(init)
+    data = about.get("data")
+    for name, own in data.items() if isinstance(data, dict) else ():
+        if isinstance(own, dict) and "source" in own:
+            yield f"task {name}", f"{own['source']}{_rows(own)}"
+    if "step" in last:
+        yield "trained", trained(last)
+    if "seed" in options:
+        yield "seed", str(options["seed"])
+    names = ["folder", "checkpoints"] + (["resume with"] if unfinished is None or unfinished.state != "running" else [])
+    yield from ((name, pairs[name]) for name in names if name in pairs)
+
+
+def _moment(last: Mapping[str, Any], epochs: Any) -> str:
+    """How far an unfinished training got, by the last step in its log."""
+    step, epoch = last.get("step"), last.get("epoch")
+    if not isinstance(step, int):
+        return "before the first step"
+    of = f" of {epochs:,}" if isinstance(epochs, int) else ""
+    return f"at step {step:,}" + (f" (epoch {epoch:,}{of})" if isinstance(epoch, int) else "")
 
 
 def _model(facts: RunFacts, checkpoint: ModelDescription) -> str:
