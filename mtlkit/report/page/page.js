@@ -116,3 +116,6 @@ for (const chart of document.querySelectorAll("figure svg")) {
   });
 }
 addEventListener("scroll", () => { tip.hidden = true; }, { passive: true });
+addEventListener("beforeprint", () => {
+  for (const folded of document.querySelectorAll("details")) folded.open = true;
+});
