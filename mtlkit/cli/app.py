@@ -179,10 +179,21 @@ def main() -> NoReturn:
         # Typer's own complaints about options carry their exit code; anything else is a bug and shows its traceback.
         if not hasattr(error, "format_message"):
             raise
-        fail(f"{error.format_message()} (see --help)", getattr(error, "exit_code", 2))
+        fail(complaint(error), getattr(error, "exit_code", 2))
     if code == INTERRUPTED:
         fail("interrupted", INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def complaint(error: Any) -> str:
+    """What Typer has against the command line; in the words of mtlkit if a value is no number."""
+    causes = getattr(error.__cause__, "errors", None)  # of pydantic, by which Typer reads values
+    first = causes()[0] if callable(causes) else {"type": ""}
+    kind = "whole number" if first["type"].startswith("int_") else "number" if first["type"].startswith("float_") else ""
+    names = getattr(getattr(error, "param", None), "opts", None)
+    if kind and names:
+        return f"{names[0]}: {shorten(repr(first['input']), 60)} is not a {kind}"
+    return f"{error.format_message()} (see --help)"
 
 
 def was_interrupted(error: BaseException | None) -> bool:

@@ -110,16 +110,18 @@ def test_a_wrong_command_is_named_with_the_nearest(typed: Typed) -> None:
     ("arguments", "said"),
     [
         (["train-mtl", "--epoch", "3"], "--epochs"),
-        (["train-mtl", "--epochs", "0"], "greater than or equal to 1"),
-        (["train-mtl", "--epochs", "many"], "--epochs"),
-        (["train-mtl", "--dropout", "1.5"], "less than or equal to 1"),
+        (["train-mtl", "--epochs", "0"], "--epochs: 0 is out of range; use at least 1"),
+        (["train-mtl", "--epochs", "many"], "--epochs: 'many' is not a whole number"),
+        (["train-mtl", "--dropout", "1.5"], "--dropout: 1.5 is out of range; use at most 1"),
         (["train-mtl", "--warmup", "-0.1"], "--warmup"),
         (["train-mtl", "--learning-rate", "nan"], "--learning-rate"),
         (["train-mtl", "--schedule", "robin"], "did you mean 'round-robin'?"),
         (["train-mtl", "stray"], "stray"),
         (["pretrain", "--vocab-size", "10"], "300"),
         (["embed", "--model"], "requires an argument"),
-        (["eval", "--split", "tset"], "'test', 'validation', 'train'"),
+        (["eval", "--split", "tset"], "'tset' is not one of test, validation, train; did you mean 'test'?"),
+        (["runs", "--keep", "-1"], "--keep: -1 is out of range; use at least 0"),
+        (["runs", "--device", "tpu"], "--device: 'tpu' is not one of auto, cpu, cuda, mps"),
     ],
 )
 def test_a_wrong_option_is_one_line_and_exit_2(typed: Typed, arguments: list[str], said: str) -> None:

@@ -25,9 +25,10 @@ SAMPLES = ("topic=sample:topic", "sentiment=sample:sentiment")
 Complete = Callable[[typer.Context, str], list[str]]
 
 
-def completer(declared: Declaration) -> Complete | None:
-    """The completion function that Typer calls for an option; None if the shell completes files by itself."""
-    offered = declared.complete if declared.choices is None else tuple(declared.choices)
+def completer(declared: Declaration, choices: tuple[str, ...] = ()) -> Complete | None:
+    """The completion function that Typer calls for an option, which may have `choices` by its annotation; None if the shell
+    completes files by itself."""
+    offered = choices or declared.complete if declared.choices is None else tuple(declared.choices)
     if declared.methods is not None and offered is None:
         offered = tuple(method.fixed_part for method in ordered(declared.methods))
     if offered is None or offered == "file":

@@ -82,21 +82,32 @@ def default_text(item: Field[Any]) -> str:
 
 
 def parameter_of(item: Field[Any], hint: Any) -> inspect.Parameter:
-    """A field as a keyword parameter with an annotation for Typer."""
+    """A field as a keyword parameter with an annotation for Typer. Choices and limits are left to the options themselves, whose
+    messages are those of Python, too."""
     declared: Declaration = item.metadata["option"]
-    common: dict[str, Any] = {"help": declared.full_help, "autocompletion": completer(declared)}
+    hint, choices = without_choices(hint)
+    common: dict[str, Any] = {"help": declared.full_help, "autocompletion": completer(declared, choices)}
     if declared.metavar:
         common["metavar"] = declared.metavar
-    if declared.minimum is not None:
-        common["min"] = declared.minimum
-    if declared.maximum is not None:
-        common["max"] = declared.maximum
     if declared.positional:
         annotation: Any = Annotated[hint, typer.Argument(**common)]
     else:
         names = ["/".join(flags(item, hint)), *([declared.short] if declared.short else [])]
         annotation = Annotated[hint, typer.Option(*names, **common)]
     return inspect.Parameter(item.name, inspect.Parameter.KEYWORD_ONLY, default=_value(item), annotation=annotation)
+
+
+def without_choices(hint: Any) -> tuple[Any, tuple[str, ...]]:
+    """An annotation with `str` in place of a Literal, and the choices of that; none without one."""
+    if typing.get_origin(hint) is Literal:
+        return str, typing.get_args(hint)
+    parts = typing.get_args(hint)
+    found = next((typing.get_args(part) for part in parts if typing.get_origin(part) is Literal), ())
+    if not found:
+        return hint, ()
+    if typing.get_origin(hint) is list:
+        return list[str], found
+    return str | None, found
 
 
 def _value(item: Field[Any]) -> Any:
