@@ -65,7 +65,9 @@ def parse_license(text: str) -> str:
         return text
     folded = "-".join(text.lower().replace("_", " ").split())
     near = f"; did you mean '{folded}'?" if folded in LICENSES else suggest(folded, LICENSES)
-    raise UsageError(f"--license {shorten(text, 60)!r} is no id of {TABLE}{near or '; give other for a licence without an id'}")
+    raise UsageError(
+        f"--license {shorten(text, 60)!r} is not an id in {TABLE}{near or '; give other for a licence without an id'}"
+    )
 
 
 def parse_language(text: str) -> str:

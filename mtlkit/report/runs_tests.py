@@ -54,7 +54,7 @@ def tests_table(tests: Sequence[RunsTest], split: str, width: int) -> Group:
     columns = [[title, *(row[index] for row in cells)] for index, title in enumerate(titles)]
     rows = sorted({test.comparison.rows for _, test in found})
     counts = f"{rows[0]:,}" if len(rows) == 1 else f"{rows[0]:,} to {rows[-1]:,}"
-    title = f"Against {printable(tests[0].names[0])} on the same {counts} {split} rows"
+    title = f"Against {printable(tests[0].names[0])} on the same {split} rows ({counts})"
     note = "change: shares in points; p: McNemar's test of accuracy, paired bootstrap of others; *: a clear difference"
     return Group(titled(title, narrow(names, columns, width)), literal(note, "dim"), *lines)
 

@@ -31,7 +31,7 @@ def test_change_of_watched_tasks_is_shown(typed: Typed, odd_stars: Path, mtl: Pa
     assert "Validation rows at every stage" not in answer.err  # with --verbose
     assert "Effect on existing tasks (change in points)" not in lines  # the summary has it
     for name in ("kind", "state"):
-        assert any(line.startswith(f"{name}: accuracy: validation") and "; change to the start " in line for line in lines)
+        assert any(line.startswith(f"{name}: accuracy: validation") and "; change from the start " in line for line in lines)
     assert "backward transfer, the mean change of the 2 known tasks" in answer.err
     assert "cosine of the vectors of" in answer.err
     assert '"guard:lwf"' in (tmp_path / "run" / "metrics.jsonl").read_text()

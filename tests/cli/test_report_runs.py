@@ -48,6 +48,14 @@ def test_the_page_is_one_small_file_without_a_network(page: str) -> None:
     assert "://" not in SVG.sub("", page)
 
 
+def test_solved_heads_have_no_curves_and_the_pages_say_why(typed: Typed, solved: Path, mtl: Path) -> None:
+    reason = "its head was solved by L-BFGS, which takes no steps."
+    for runs in ((solved,), (solved, mtl)):
+        assert typed("report", *runs, "--split", "none", "-o", "r.html", "--overwrite").code == 0
+        assert reason in Path("r.html").read_text()
+        assert "fewer than three" not in Path("r.html").read_text()
+
+
 def test_curves_are_overlaid_with_the_kept_steps(typed: Typed, mtl: Path, tmp_path: Path) -> None:
     other = shutil.copytree(mtl, tmp_path / "other")
     half = tmp_path / "half"

@@ -206,6 +206,7 @@ def test_a_deletion_is_not_made_unasked(typed: Typed, folder: Path) -> None:
     answer = typed("runs", "--delete", folder / "again")
     assert answer.code == 2
     assert "would delete 1 run" in answer.err
+    assert "nothing was deleted: confirm with --yes, as there is no terminal to ask on" in answer.err
     assert (folder / "again" / "run.json").is_file()
     answer = typed("runs", "--delete", folder / "again", "--yes")
     assert (answer.code, answer.out.startswith("deleted 1 run")) == (0, True)
@@ -240,7 +241,7 @@ def test_files_of_others_and_running_trainings_are_not_deleted(typed: Typed, fol
     (folder / "again" / "thesis.txt").write_text("mine")
     answer = typed("runs", "--delete", folder / "again", "--yes")
     assert answer.code == 2
-    assert "thesis.txt" in answer.err
+    assert "holds 1 file that mtlkit did not write (thesis.txt), so nothing was deleted; move it, or" in answer.err
     with locked(folder / "half", "mtlkit train-mtl"):
         assert "is being trained" in typed("runs", "--delete", folder / "half", "--yes").err
     link = folder / "link"

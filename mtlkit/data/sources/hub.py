@@ -24,17 +24,17 @@ ERROR_SUFFIXES = ("ConnectionError", "ConnectionsError", "ConnectTimeout", "Time
 
 def offline() -> bool:
     """Whether an environment variable of the hub's libraries turns connections off."""
-    return _offline_by() is not None
+    return offline_by() is not None
 
 
-def _offline_by() -> str | None:
+def offline_by() -> str | None:
     """The first such environment variable that is set."""
     return next((name for name in OFFLINE_NAMES if os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE")), None)
 
 
 def unreachable(local: str, reason: str = "") -> str:
     """The end of an error message: why the hub could not be used, and to give `local` instead."""
-    if name := _offline_by():
+    if name := offline_by():
         return f"not in the local cache, and {name} is set; unset it, or give {local}"
     return f"the hub cannot be reached{f' ({reason})' if reason else ''}; give {local}"
 

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mtlkit.data.sources.hub import is_network_fault, offline
+from mtlkit.data.sources.hub import is_network_fault, offline_by
 from mtlkit.errors import MtlkitError, NetworkError, UsageError, first_line
 
 LOG_IN = "log in with 'hf auth login', or set HF_TOKEN to a token with write access"
@@ -67,8 +67,8 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def interrupted(reason: str) -> str:
     """The end of an error message: the connection failed, and what to do."""
-    if offline():
-        return "an environment variable such as HF_HUB_OFFLINE forbids connections; unset it"
+    if name := offline_by():
+        return f"{name} is set, which forbids connections; unset it"
     return f"the hub cannot be reached, or the connection broke ({reason}); run the same command again, which completes it"
 
 

@@ -100,8 +100,9 @@ def _checked(folders: Sequence[Path]) -> Deletion:
         if row.state == "running":
             raise UsageError(f"{row.path} is being trained, so nothing was deleted; stop it first")
         if strangers := foreign_files(row.path):
+            pronoun = "it" if len(strangers) == 1 else "them"
             some = f"{counted(len(strangers), 'file')} that mtlkit did not write ({listed(strangers, 3)})"
-            raise UsageError(f"{row.path} holds {some}, so nothing was deleted; move them, or delete the folder yourself")
+            raise UsageError(f"{row.path} holds {some}, so nothing was deleted; move {pronoun}, or delete the folder yourself")
     return Deletion(rows)
 
 

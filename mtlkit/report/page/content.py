@@ -42,8 +42,8 @@ REPORTS = ("forgetting", "sharing", "freezing", FINDINGS)  # that have sections 
 @dataclass(frozen=True)
 class TaskSection:
     """A task. `figures` are titles, values and 95 % intervals on `rows` rows of `split`; `mistakes` the texts that the head got
-    most wrong, with label, prediction and probability; `measured` says when, unless just now; `notes` what is to be known about
-    the figures."""
+    most wrong, with label, prediction and probability; `no_curves` says why there are none; `measured` says when, unless just
+    now; `notes` what is to be known about the figures."""
 
     name: str
     charts: tuple[Chart, ...] = ()
@@ -60,6 +60,7 @@ class TaskSection:
     reliability_line: str = ""
     mistakes: tuple[tuple[str, str, str, str], ...] = ()
     wrong: int = 0
+    no_curves: str = ""
     notes: tuple[str, ...] = ()
 
     @property
@@ -170,9 +171,18 @@ def task_sections(record: RunRecord | None, logged: Logged | None, evaluated: Ma
             section = replace(section, measured=f"at step {points.steps[-1]:,}")
         if logged and task and len(task.train) + len(task.validation) >= LEAST_POINTS:
             section = replace(section, charts=tuple(task_charts(task, logged.curves, kept)))
+        elif logged and task and (name in logged.curves.solved or not section.figures):
+            section = replace(section, no_curves=f"No curves: {why_no_curves(name, logged.curves)}.")
         notes = [text for mark, text in MEANINGS.items() if record and name in marked_tasks(record.metrics, mark)]
         said = tuple(f"Validation scores: {text}." for text in notes)
         yield replace(section, validation=own, notes=(*section.notes, *said))
+
+
+def why_no_curves(task: str, curves: Curves) -> str:
+    """Why too few points of a task are logged to draw them."""
+    if task in curves.solved:
+        return "its head was solved by L-BFGS, which takes no steps"
+    return "the log has fewer than three points of this task"
 
 
 def _validation(row: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:

@@ -9,14 +9,19 @@ for (const matrix of document.querySelectorAll(".matrix")) {
   };
   const about = ([own, other]) => {
     const button = rows[own].cells[other + 1].querySelector("button");
-    return `${button.firstChild.textContent} of true class ${labels[own]} predicted as ${labels[other]}`;
+    const count = button.firstChild.textContent.trim();
+    return `${count} ${count === "1" ? "text" : "texts"} of class ${labels[own]} predicted as ${labels[other]}`;
+  };
+  const rest = (button, shownTexts) => {
+    const [own, other] = place(button), all = rows[own].cells[other + 1].querySelector("button").firstChild.textContent;
+    return parseInt(all.replaceAll(",", ""), 10) === shownTexts ? ":" : `; ${shownTexts === 1 ? "one" : shownTexts} of them:`;
   };
   for (const button of matrix.querySelectorAll("button")) {
     if (button.closest("td")) button.setAttribute("aria-label", about(place(button)));
     button.addEventListener("click", () => {
       const found = texts[place(button)] || [];
       const heading = document.createElement("p");
-      heading.textContent = about(place(button)) + (found.length ? `; ${found.length === 1 ? "one" : found.length} of them:` : "");
+      heading.textContent = about(place(button)) + (found.length ? rest(button, found.length) : "");
       const list = document.createElement("ul");
       for (const text of found) {
         const item = document.createElement("li");

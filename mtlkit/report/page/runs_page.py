@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from mtlkit.report.evaluation.comparison import comparison_sentence
 from mtlkit.report.page.blocks import Block, Section, columns
-from mtlkit.report.page.content import LEAST_POINTS, Page, kept_step
+from mtlkit.report.page.content import LEAST_POINTS, Page, kept_step, why_no_curves
 from mtlkit.report.page.matrix_changes import change_block
 from mtlkit.report.page.overlays import RunCurves, overlaid_charts
 from mtlkit.report.page.runs_scores import NONE, PageRun, PageTest, runs_block, scores_section
@@ -56,8 +56,11 @@ def _task_section(task: str, runs: Sequence[PageRun], tests: Sequence[PageTest])
         if one.test.test is not None:
             lines.append(comparison_sentence(one.test.test.comparison, *one.test.names))
             tables += _differences(one, runs)
-    missing = [printable(run.name) for run in runs if task in _logged_tasks(run) and run.name not in {own.run for own in curves}]
-    note = f"No curves of {', '.join(missing)}: fewer than three points." if missing else ""
+    missing: dict[str, list[str]] = {}
+    for run in runs:
+        if run.logged and task in _logged_tasks(run) and run.name not in {own.run for own in curves}:
+            missing.setdefault(why_no_curves(task, run.logged.curves), []).append(printable(run.name))
+    note = " ".join(f"No curves of {', '.join(without)}: {reason}." for reason, without in missing.items())
     if not (curves or lines or tables):
         return None
     return Section(printable(task), tuple(lines), tuple(overlaid_charts(task, curves)), tuple(tables), note)

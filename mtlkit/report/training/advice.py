@@ -25,7 +25,7 @@ def advice(
 ) -> list[str]:
     """At most two lines of advice, the most important first: from the options, data and metrics in the record of a run, and the
     number of classes of each task."""
-    too_fast = [*_exploded(options, metrics, classes), *_worse_than_start(options, data, metrics)][:1]
+    too_fast = [*_worse_than_start(options, data, metrics), *_exploded(options, metrics, classes)][:1]
     lines = [  # losses of old tasks and few steps tell nothing about a training that went wrong
         *(too_fast or _forgetting(options, data, metrics)),
         *_sharing(options, metrics),

@@ -101,7 +101,7 @@ def transfer_words(report: ForgettingReport) -> list[str]:
     """The message on the mean change, if there are several tasks."""
     if len(report.changes) < 2 or report.backward_transfer is None:
         return []
-    mean = points(report.backward_transfer)
+    mean = f"{'+' if report.backward_transfer > 0 else ''}{points(report.backward_transfer)}"
     return [f"backward transfer, the mean change of the {len(report.changes)} known tasks: {mean} points"]
 
 
@@ -123,8 +123,9 @@ def pair_words(change: TaskChange) -> str:
     if change.pair is None:
         return ""
     true, predicted = (shorten(printable(label), 40) for label in (change.pair.true, change.pair.predicted))
-    much = "most of it" if change.pair.share > 0.5 else f"the largest part of it ({change.pair.share:.0%})".replace("%", " %")
-    return f"; {much} is {true} predicted as {predicted}"
+    share = f"{change.pair.share:.0%}".replace("%", " %")
+    much = "most of the errors are" if change.pair.share > 0.5 else f"the largest part of the errors ({share}) is"
+    return f"; {much} {true} predicted as {predicted}"
 
 
 def cosine_words(report: ForgettingReport) -> list[str]:
@@ -132,4 +133,4 @@ def cosine_words(report: ForgettingReport) -> list[str]:
     if report.cosine_mean is None:
         return []
     mean, least = number(report.cosine_mean, 4), number(report.cosine_least, 4)
-    return [f"cosine of the vectors of {report.probes} probe texts with those of the start: {mean} on average, {least} at least"]
+    return [f"cosine of the vectors of {report.probes} probe texts with those of the start: {mean} on average, minimum {least}"]

@@ -47,7 +47,7 @@ def figure_columns(scores: Sequence[TaskScores], metrics: Mapping[str, Any], gap
         "best epoch" if gap == " " else "best\nepoch": [epoch_cell(score, metrics.get("best_epoch")) for score in scores],
         "validation": [cell(score, score.validation, gap, figure, STAR if score.mark else "") for score in scores],
         "test": [cell(score, score.test, gap, figure) for score in scores],
-        f"change{' ' if gap == ' ' else chr(10)}to start": [cell(score, score.change, gap, _signed) for score in scores],
+        f"change{' ' if gap == ' ' else chr(10)}from start": [cell(score, score.change, gap, _signed) for score in scores],
     }
     return [[title, *cells] for title, cells in columns.items() if any(text != "-" for text in cells)]
 
@@ -118,7 +118,7 @@ def _line(score: TaskScores, metrics: Mapping[str, Any]) -> str:
         parts.append(f"test {_with_interval(score, score.test, figure)} on {_rows(score)}")
     if score.change:
         change = _with_interval(score, score.change, _signed)
-        parts.append(f"change to the start {change} {unit_of(score.metric) or number(None)}")
+        parts.append(f"change from the start {change} {unit_of(score.metric) or number(None)}")
     if score.epoch is not None:
         parts.append(f"best epoch {epoch_cell(score, metrics.get('best_epoch'))}")
     return f"{one_line(score.task).plain}: {metric_title(score.metric)}: {'; '.join(parts)}"

@@ -132,7 +132,7 @@ def test_files_of_an_earlier_export_are_deleted(push: Cli, hub: WritableHub, tmp
         (("--yes",), {"token": "hf_wrong"}, 2, "the hub does not accept the token (401)"),
         (("--yes",), {"name": "you/topics"}, 2, "the token may not write there (403); use one with write access to you"),
         (("--yes",), {"endpoint": CLOSED}, 6, "the hub cannot be reached"),
-        (("--yes",), {"HF_DATASETS_OFFLINE": "1"}, 6, "HF_HUB_OFFLINE forbids connections; unset it"),
+        (("--yes",), {"HF_DATASETS_OFFLINE": "1"}, 6, "HF_DATASETS_OFFLINE is set, which forbids connections; unset it"),
         ((), {"name": "topics"}, 2, "--push 'topics' is not USER/NAME"),
         ((), {"name": "me/a--b"}, 2, "is not USER/NAME"),
         (("--license", "apache"), {}, 2, "did you mean 'apache-2.0'?"),

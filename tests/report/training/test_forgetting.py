@@ -139,7 +139,7 @@ def test_labels_are_shown_literally() -> None:  # fault 30
         for table in forgetting_tables(found, 160):
             assert "\x1b" not in STYLE.sub("", drawn(table, 160, colour=True))
         assert any(shown in " ".join(row) for row in lines(found, 160))
-        assert forgetting_messages(found)[0].endswith(f"; most of it is {shown} predicted as {shown}")
+        assert forgetting_messages(found)[0].endswith(f"; most of the errors are {shown} predicted as {shown}")
 
 
 def words(**more: object) -> str:
@@ -149,9 +149,14 @@ def words(**more: object) -> str:
 
 def test_a_task_that_lost_in_words() -> None:
     lost = "topic lost 1.8 points (95 %: 1.1 to 2.4) on 3,000 validation texts"
-    assert words() == f"{lost}; most of it is Business predicted as Sci/Tech"
-    assert words(pair=replace(PAIR, share=0.5)) == f"{lost}; the largest part of it (50 %) is Business predicted as Sci/Tech"
-    assert words(pair=replace(PAIR, share=0.226)) == f"{lost}; the largest part of it (23 %) is Business predicted as Sci/Tech"
+    assert words() == f"{lost}; most of the errors are Business predicted as Sci/Tech"
+    assert (
+        words(pair=replace(PAIR, share=0.5)) == f"{lost}; the largest part of the errors (50 %) is Business predicted as Sci/Tech"
+    )
+    assert (
+        words(pair=replace(PAIR, share=0.226))
+        == f"{lost}; the largest part of the errors (23 %) is Business predicted as Sci/Tech"
+    )
     assert words(pair=None) == lost
     assert words(pair=None, rows=1).endswith("on 1 validation text")
 
@@ -173,7 +178,9 @@ def test_metrics_other_than_accuracy_are_named() -> None:
 def test_all_known_tasks_and_the_vectors_in_words() -> None:
     *_, transfer, cosine = forgetting_messages(report())
     assert transfer == "backward transfer, the mean change of the 2 known tasks: -1.1 points"
-    assert cosine == "cosine of the vectors of 102 probe texts with those of the start: 0.9812 on average, 0.8734 at least"
+    assert cosine == "cosine of the vectors of 102 probe texts with those of the start: 0.9812 on average, minimum 0.8734"
+    *_, gained, _ = forgetting_messages(report(backward_transfer=0.011))
+    assert gained == "backward transfer, the mean change of the 2 known tasks: +1.1 points"
     assert forgetting_messages(report(changes=(), backward_transfer=None, cosine_mean=None)) == []
 
 

@@ -64,7 +64,7 @@ def test_a_line_per_task() -> None:
     topic, other, tags, leak = summary_lines(METRICS)
     assert topic == (
         "topic: accuracy: validation 91.2 (95 %: 83.0 to 95.7); test 90.0 (95 %: 80.0 to 100.0) on 1 row of held_out.csv; "
-        "change to the start -6.0 (95 %: -8.1 to -3.9) points; best epoch 2 (93.1)"
+        "change from the start -6.0 (95 %: -8.1 to -3.9) points; best epoch 2 (93.1)"
     )
     assert other.startswith("a task | <b> of two lines whose name is rather long: quadratic kappa: validation 0.500")
     assert "validation 70.0, cross validated" in tags
