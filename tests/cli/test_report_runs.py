@@ -48,12 +48,20 @@ def test_the_page_is_one_small_file_without_a_network(page: str) -> None:
     assert "://" not in SVG.sub("", page)
 
 
-def test_solved_heads_have_no_curves_and_the_pages_say_why(typed: Typed, solved: Path, mtl: Path) -> None:
-    reason = "its head was solved by L-BFGS, which takes no steps."
-    for runs in ((solved,), (solved, mtl)):
-        assert typed("report", *runs, "--split", "none", "-o", "r.html", "--overwrite").code == 0
-        assert reason in Path("r.html").read_text()
-        assert "fewer than three" not in Path("r.html").read_text()
+def test_solved_heads_have_no_curves_and_the_pages_say_why(typed: Typed, solved: Path, mtl: Path, tmp_path: Path) -> None:
+    assert typed("report", solved, "--split", "none", "-o", "one.html").code == 0
+    assert Path("one.html").read_text().count("No curves: its head was solved by L-BFGS, which takes no steps.") == 2
+    other = shutil.copytree(mtl, tmp_path / "other")
+    state = {"task": "kind", "kind": "classification", "validation": {"loss": 0.1, "accuracy": 0.5}}
+    lines = [
+        {"type": "event", "event": "head_solved", "task": "kind"},
+        {"type": "epoch", "epoch": 0, "step": 0, "tasks": [state]},
+    ]
+    (other / "metrics.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    assert typed("report", mtl, other, "--split", "none", "-o", "two.html").code == 0
+    text = Path("two.html").read_text()
+    assert "No curves of other: its head was solved by L-BFGS, which takes no steps." in text
+    assert "fewer than three" not in text
 
 
 def test_curves_are_overlaid_with_the_kept_steps(typed: Typed, mtl: Path, tmp_path: Path) -> None:

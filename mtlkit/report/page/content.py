@@ -171,7 +171,7 @@ def task_sections(record: RunRecord | None, logged: Logged | None, evaluated: Ma
             section = replace(section, measured=f"at step {points.steps[-1]:,}")
         if logged and task and len(task.train) + len(task.validation) >= LEAST_POINTS:
             section = replace(section, charts=tuple(task_charts(task, logged.curves, kept)))
-        elif logged and task and (name in logged.curves.solved or not section.figures):
+        elif logged and (name in logged.curves.solved or not section.figures):
             section = replace(section, no_curves=f"No curves: {why_no_curves(name, logged.curves)}.")
         notes = [text for mark, text in MEANINGS.items() if record and name in marked_tasks(record.metrics, mark)]
         said = tuple(f"Validation scores: {text}." for text in notes)
