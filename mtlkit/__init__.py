@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from mtlkit.api import train_mtl as train_mtl
     from mtlkit.api import train_sentence as train_sentence
     from mtlkit.api import write_report as write_report
+    from mtlkit.inference.load_model import load as load
     from mtlkit.inference.loaded_model import LoadedModel as LoadedModel
-    from mtlkit.inference.loaded_model import load as load
 
 __version__ = "0.1.0"
 __all__ = [
@@ -52,11 +52,14 @@ __all__ = [
 ]
 
 
+MODULES = {"LoadedModel": "mtlkit.inference.loaded_model", "load": "mtlkit.inference.load_model"}  # of others than mtlkit.api
+
+
 def __getattr__(name: str) -> Any:
     """Imports on first use: `import mtlkit` loads neither torch nor the command line."""
     if name not in __all__:
         raise AttributeError(f"module 'mtlkit' has no attribute {name!r}")
-    module = "mtlkit.inference.loaded_model" if name in ("LoadedModel", "load") else "mtlkit.api"
+    module = MODULES.get(name, "mtlkit.api")
     return getattr(import_module(module), name)
 
 

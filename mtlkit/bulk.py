@@ -22,7 +22,8 @@ import numpy as np
 from mtlkit.config.commands.embed import VectorType
 from mtlkit.data.outputs.columns import SCALE, VECTOR, quantized
 from mtlkit.errors import UsageError, listed, suggest
-from mtlkit.inference.loaded_model import LoadedModel, load
+from mtlkit.inference.load_model import load
+from mtlkit.inference.loaded_model import LoadedModel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,8 +9,8 @@ import torch
 from support import rows_of, write
 
 from mtlkit.config.commands.train_mtl import TrainMtlOptions
+from mtlkit.inference.load_model import load
 from mtlkit.inference.load_weights import load_weights
-from mtlkit.inference.loaded_model import load
 from mtlkit.model.checkpoint import save_model
 from mtlkit.recipes.train_mtl import train_mtl
 from mtlkit.runs.record import TOKENIZER

@@ -15,7 +15,8 @@ import pytest
 from mtlkit import bulk
 from mtlkit.bulk import Embed, Predict
 from mtlkit.errors import UsageError
-from mtlkit.inference.loaded_model import LoadedModel, load
+from mtlkit.inference.load_model import load
+from mtlkit.inference.loaded_model import LoadedModel
 
 TEXTS = [f"The cat number {number}{' sleeps' * (number * 7 % 9)} é" for number in range(40)]
 

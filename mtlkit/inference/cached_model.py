@@ -12,7 +12,8 @@ from mtlkit.config.inference import Backend, InferencePrecision
 from mtlkit.config.registries.adapters import SHARED
 from mtlkit.inference.backends import OpenedModel, has_torch, onnx_folder, open_backend, resolved_backend
 from mtlkit.inference.engines.stored import StoredOutputs
-from mtlkit.inference.loaded_model import LoadedModel, assembled
+from mtlkit.inference.load_model import assembled
+from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.model.description import is_foreign, read_checkpoint
 from mtlkit.model.digest import digest_of
 from mtlkit.runs.record import is_export, verify

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import cast, get_args
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit.config.architecture import TaskSpec
-from mtlkit.config.checked import check_choice
-from mtlkit.config.common import Device
-from mtlkit.config.inference import Backend, InferencePrecision
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.encoded import Encoded, EncodedWords
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.data.tokenization.word_splitting import split_words
 from mtlkit.errors import UsageError, listed, suggest
-from mtlkit.evaluation.metric_names import all_metrics
-from mtlkit.evaluation.run_scores import scores_of
-from mtlkit.inference.backends import OpenedModel, open_backend
+from mtlkit.inference.display import model_html
 from mtlkit.inference.engines.base import ROUTER, VECTORS, Engine, vectors_for
-from mtlkit.inference.find_model import MINI, find_model, mini_folder
+from mtlkit.inference.find_model import MINI, mini_folder
 from mtlkit.inference.predictions import TextPairs, answers, answers_of_words, are_pairs, chosen_heads, heads_for
-from mtlkit.inference.prompts import prompt_note, with_prompt
+from mtlkit.inference.prompts import with_prompt
 from mtlkit.inference.routing import Prediction, is_answered, task_probabilities
 from mtlkit.inference.scope.file import read_scopes
 from mtlkit.inference.scope.rejection import Rejection, can_reject, missing_scope
@@ -35,11 +29,7 @@ from mtlkit.inference.similarity import normalize_rows, truncate
 from mtlkit.inference.text_inputs import check_texts, outputs_for_pairs
 from mtlkit.inference.words import encode_texts_with_words
 from mtlkit.model.description import ModelDescription
-from mtlkit.model.interop.classifier import has_classifier
-from mtlkit.notebook import summary_html
-from mtlkit.runs.record import RunRecord, is_export
-
-SHOWN_LABELS = 6  # of a task, in a notebook
+from mtlkit.runs.record import RunRecord
 
 
 class LoadedModel:
@@ -75,22 +65,7 @@ class LoadedModel:
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
-        shape = self.checkpoint.architecture
-        facts = {
-            "stage": self.checkpoint.stage,
-            "vectors": f"{self.dim:,}",
-            "layers": f"{shape.layers} of {shape.dim:,}",
-            "tokens per text": f"at most {self.checkpoint.encoding.max_length:,}",
-        }
-        scores = {score.task: score for score in scores_of(self.record.metrics if self.record else {})}
-        rows = []
-        for name, spec in self.specs.items():
-            score = scores.get(name)
-            title = "-" if score is None else all_metrics()[score.metric].title
-            figure = "-" if score is None else score.written(score.test or score.validation)
-            rows.append([name, spec.kind, listed(spec.labels, SHOWN_LABELS) or "-", title, figure])
-        of = "test" if any(score.test for score in scores.values()) else "validation"
-        return summary_html(self.name, facts, ["task", "kind", "labels", "metric", f"{of} (95 %)"], rows)
+        return model_html(self)
 
     @property
     def name(self) -> str:
@@ -279,45 +254,3 @@ class LoadedModel:
     @cached_property
     def _sentence_engine(self) -> Engine:
         return self.engine if self.sentences is None else self.sentences()
-
-
-def load(
-    path: str | Path,
-    *,
-    device: Device = "auto",
-    precision: InferencePrecision = "auto",
-    backend: Backend | None = None,
-    prompt: str | None = None,
-    literal_special_tokens: bool | None = None,
-) -> LoadedModel:
-    """Loads a model: a run (the SHA-256 of every file is checked), a Hugging Face folder or hub id, or `mini`, the bundled model.
-
-    `backend` is "torch" by default, or "onnx" for an ONNX export, which needs no torch; "auto" also uses the export of a run.
-    `prompt` is prepended to every text, as in `LoadedModel.embed`; None uses the model's default. With `literal_special_tokens`,
-    special tokens such as [SEP] in a text are read as plain text; None does what the model's own library does, and reads them
-    literally with tokenizers trained by mtlkit.
-
-    Raises UsageError if there is no such model or backend, IntegrityError if a file is damaged or not supported, NetworkError if
-    the hub cannot be reached.
-    """
-    check_choice("device", device, get_args(Device))
-    check_choice("precision", precision, get_args(InferencePrecision))
-    if backend is not None:
-        check_choice("backend", backend, get_args(Backend))
-    is_folder = isinstance(path, Path) and path.is_dir()  # even if it is named mini
-    folder = Path(path) if is_folder else find_model(os.fspath(path), Path("runs"), ()).path
-    if backend is None:
-        backend = "onnx" if is_export(folder) else "torch"
-    opened = open_backend(folder, device, precision, backend)
-    model = assembled(folder, opened, prompt, literal_special_tokens)
-    if opened.record is None and has_classifier(folder):
-        model.sentences = lambda: open_backend(folder, device, precision, backend, classifier=False).engine
-    return model
-
-
-def assembled(folder: Path, opened: OpenedModel, prompt: str | None, literal_special_tokens: bool | None) -> LoadedModel:
-    """An opened model that puts a prompt before its texts, as in `load`. Raises UsageError."""
-    vectors = opened.checkpoint.vectors
-    encoder = with_prompt(opened.encoder.with_literal(literal_special_tokens), vectors, prompt)
-    notes = tuple(filter(None, (opened.note, prompt_note(encoder.prompt, vectors, prompt))))
-    return LoadedModel(folder, opened.checkpoint, opened.record, encoder, opened.engine, notes)

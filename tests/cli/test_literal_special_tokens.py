@@ -11,7 +11,7 @@ import pytest
 from exports import encode
 from wrapped import Wrap
 
-from mtlkit.inference.loaded_model import load
+from mtlkit.inference.load_model import load
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of other libraries
 TEXTS = ["a cat [SEP] a hammer", "[MASK]", "The cat[PAD] sleeps."]

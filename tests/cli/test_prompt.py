@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from wrapped import Wrap
 
-from mtlkit.inference.loaded_model import load
+from mtlkit.inference.load_model import load
 from mtlkit.recipes import export as recipe
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of other libraries

@@ -21,7 +21,7 @@ import pytest
 from pyarrow import parquet
 
 from mtlkit.cli.app import app
-from mtlkit.inference.loaded_model import load
+from mtlkit.inference.load_model import load
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "bulk"
 ROWS = 600

@@ -30,7 +30,8 @@ from mtlkit.data.outputs.resumable_output import OutputParts
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import MtlkitError, UsageError
 from mtlkit.inference.engines.calibration import activation_ranges
-from mtlkit.inference.loaded_model import LoadedModel, load
+from mtlkit.inference.load_model import load
+from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.recipes.outputs.finished_output import TextsDigest, check_finished, note_finished
 from mtlkit.recipes.training.baselines.cache import ScoredRows, baseline_entry, keep_outputs, read_outputs

@@ -10,7 +10,7 @@ import torch
 
 from mtlkit.config.commands.pretrain import PretrainOptions
 from mtlkit.config.commands.train_mtl import TrainMtlOptions
-from mtlkit.inference.loaded_model import load
+from mtlkit.inference.load_model import load
 from mtlkit.recipes.pretrain import pretrain
 from mtlkit.recipes.train_mtl import train_mtl
 

@@ -24,7 +24,8 @@ from mtlkit.inference.engines.int8 import quantise
 from mtlkit.inference.engines.onnx_weights import check_weights
 from mtlkit.inference.engines.task_encoders import TaskEncoders
 from mtlkit.inference.engines.torch_engine import TorchEngine
-from mtlkit.inference.loaded_model import LoadedModel, load
+from mtlkit.inference.load_model import load
+from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.inference.similarity import normalize_rows
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.recipes.embed import embed

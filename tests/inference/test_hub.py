@@ -17,7 +17,7 @@ from hub_server import hub, mute
 from peers import write_peer
 
 from mtlkit.inference.find_model import HUB_ID
-from mtlkit.inference.loaded_model import load
+from mtlkit.inference.load_model import load
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # warnings of other libraries are not ours to fix
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import mtlkit
 from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.inference.find_model import find_model, mini_folder
-from mtlkit.inference.loaded_model import load
+from mtlkit.inference.load_model import load
 from mtlkit.runs.record import file_digest
 
 TEXTS = ["The cat sleeps near the river.", "", " ", "A saw", "The cat sleeps near the river.", "word " * 500, "猫🪚\x00"]

@@ -14,7 +14,7 @@ from routers import routed_run
 from mtlkit.config.commands.evaluate import EvalOptions
 from mtlkit.config.commands.predict import PredictOptions
 from mtlkit.config.commands.run_commands import ExportOptions
-from mtlkit.inference.loaded_model import load
+from mtlkit.inference.load_model import load
 from mtlkit.inference.routing import MIN_PROBABILITY, Prediction, is_answered, score_router, task_probabilities
 from mtlkit.recipes.evaluate import evaluate
 from mtlkit.recipes.export import export

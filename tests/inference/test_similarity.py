@@ -7,7 +7,7 @@ import pytest
 
 from mtlkit.config.vector_settings import Similarity
 from mtlkit.errors import UsageError
-from mtlkit.inference.loaded_model import load
+from mtlkit.inference.load_model import load
 from mtlkit.inference.similarity import normalize_rows, pair_similarities, similarities, truncate
 
 

@@ -14,8 +14,8 @@ from support import notes, options
 
 from mtlkit.config.commands.run_commands import CurvesOptions
 from mtlkit.config.commands.train_mtl import TrainMtlOptions
+from mtlkit.inference.load_model import load
 from mtlkit.inference.load_weights import load_weights
-from mtlkit.inference.loaded_model import load
 from mtlkit.recipes.curves import curves
 from mtlkit.recipes.train_mtl import stream
 from mtlkit.runs.record import newest_run, verify

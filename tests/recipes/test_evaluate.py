@@ -9,7 +9,7 @@ from scipy.stats import pearsonr, spearmanr
 
 from mtlkit.config.commands.evaluate import EvalOptions
 from mtlkit.errors import DataError, UsageError
-from mtlkit.inference.loaded_model import load
+from mtlkit.inference.load_model import load
 from mtlkit.recipes.evaluate import evaluate
 from mtlkit.recipes.evaluation.heads import ConfusedPair, most_confused
 

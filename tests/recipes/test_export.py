@@ -15,7 +15,7 @@ from exports import KINDS, TEXTS, Export, encode
 
 from mtlkit.config.commands.run_commands import ExportOptions
 from mtlkit.errors import IntegrityError, UsageError
-from mtlkit.inference.loaded_model import load
+from mtlkit.inference.load_model import load
 from mtlkit.model.digest import digest_of
 from mtlkit.model.interop import silence
 from mtlkit.recipes import export as recipe

@@ -12,8 +12,8 @@ from exports import KINDS, TEXTS, Export
 
 from mtlkit.config.commands.run_commands import ExportOptions
 from mtlkit.errors import IntegrityError, UsageError
+from mtlkit.inference.load_model import load
 from mtlkit.inference.load_weights import LoadedWeights, load_weights
-from mtlkit.inference.loaded_model import load
 from mtlkit.recipes import export as recipe
 from mtlkit.recipes.export import export
 from mtlkit.runs.record import WEIGHTS, verify

@@ -14,8 +14,8 @@ from exports import TEXTS, Export
 
 from mtlkit.config.commands.run_commands import ExportOptions
 from mtlkit.errors import IntegrityError, UsageError
+from mtlkit.inference.load_model import load
 from mtlkit.inference.load_weights import LoadedWeights, load_weights
-from mtlkit.inference.loaded_model import load
 from mtlkit.model.interop import silence
 from mtlkit.model.language import next_token_loss
 from mtlkit.recipes.export import choose_export, export

@@ -15,7 +15,7 @@ from mtlkit.config.commands.run_commands import ExportOptions
 from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.errors import UsageError
 from mtlkit.inference import backends
-from mtlkit.inference.loaded_model import load
+from mtlkit.inference.load_model import load
 from mtlkit.inference.scope.file import SCOPE
 from mtlkit.model.digest import digest_of
 from mtlkit.recipes.evaluate import evaluate

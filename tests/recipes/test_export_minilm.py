@@ -17,7 +17,7 @@ from exports import encode, needs_onnx
 from safetensors.torch import load_file, save_file
 
 from mtlkit.config.commands.run_commands import ExportOptions
-from mtlkit.inference.loaded_model import load
+from mtlkit.inference.load_model import load
 from mtlkit.recipes.export import export
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # warnings of other libraries are not ours to fix

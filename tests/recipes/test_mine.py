@@ -15,7 +15,8 @@ from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.pairs import read_train_and_validation_pairs
 from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.errors import DataError, UsageError
-from mtlkit.inference.loaded_model import LoadedModel, load
+from mtlkit.inference.load_model import load
+from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.recipes.mine import chosen_of, mine
 
 WORDS = ["cat", "dog", "horse", "trout", "otter", "saw", "drill", "lathe"]

@@ -13,7 +13,7 @@ import pytest
 from exports import encode
 
 from mtlkit.config.commands.run_commands import ExportOptions
-from mtlkit.inference.loaded_model import load
+from mtlkit.inference.load_model import load
 from mtlkit.recipes.export import export
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of other libraries

@@ -8,7 +8,7 @@ import pytest
 
 from mtlkit.config.commands.predict import PredictOptions
 from mtlkit.inference.engines.torch_engine import TorchEngine
-from mtlkit.inference.loaded_model import load
+from mtlkit.inference.load_model import load
 from mtlkit.recipes import predict as recipe
 from mtlkit.recipes.inputs.texts import parts
 

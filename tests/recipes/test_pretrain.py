@@ -11,7 +11,7 @@ import pytest
 from mtlkit.config.commands.evaluate import EvalOptions
 from mtlkit.config.commands.pretrain import PretrainOptions
 from mtlkit.errors import DataError, UsageError
-from mtlkit.inference.loaded_model import load
+from mtlkit.inference.load_model import load
 from mtlkit.recipes.evaluate import evaluate
 from mtlkit.recipes.pretrain import pretrain, stream
 from mtlkit.runs.record import file_digest, verify

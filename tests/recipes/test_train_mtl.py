@@ -10,8 +10,8 @@ from support import notes, options, rows_of, write
 
 from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.errors import DataError, UsageError
+from mtlkit.inference.load_model import load
 from mtlkit.inference.load_weights import load_weights
-from mtlkit.inference.loaded_model import load
 from mtlkit.inference.scope.file import SCOPE
 from mtlkit.model.digest import digest_of
 from mtlkit.recipes.inputs.command_line import plain

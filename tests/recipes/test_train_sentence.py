@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mtlkit.config.commands.train_sentence import TrainSentenceOptions
-from mtlkit.inference.loaded_model import load
+from mtlkit.inference.load_model import load
 from mtlkit.model.digest import digest_of
 from mtlkit.recipes.train_sentence import stream, train_sentence
 from mtlkit.runs.record import verify

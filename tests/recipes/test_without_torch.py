@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from exports import Export, needs_onnx
 
-from mtlkit.inference.loaded_model import load
+from mtlkit.inference.load_model import load
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -12,7 +12,8 @@ import pytest
 from forks import Child, Forks
 from http_client import Client
 
-from mtlkit.inference.loaded_model import LoadedModel, load
+from mtlkit.inference.load_model import load
+from mtlkit.inference.loaded_model import LoadedModel
 
 MAX_BYTES = 1 << 16
 MAX_TEXTS = 40

@@ -12,7 +12,8 @@ from mtlkit.errors import UsageError
 from mtlkit.inference.backends import has_torch
 from mtlkit.inference.cached_model import load_cached
 from mtlkit.inference.find_model import MINI, ModelRef, find_model
-from mtlkit.inference.loaded_model import LoadedModel, load
+from mtlkit.inference.load_model import load
+from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.runs.record import is_export, newest_run
 
 

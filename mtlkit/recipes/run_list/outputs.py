@@ -16,7 +16,8 @@ from mtlkit.data.datasets.task_data import prepare, split_fingerprint
 from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.errors import MtlkitError
 from mtlkit.inference.cached_model import load_cached, reused_tasks
-from mtlkit.inference.loaded_model import LoadedModel, load
+from mtlkit.inference.load_model import load
+from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.recipes.evaluation.heads import HeadOutputs, TaskEvaluation, evaluate_task
 from mtlkit.recipes.evaluation.rows import EvaluatedRows, evaluated_rows
 from mtlkit.runs.record import RunRecord

@@ -17,7 +17,8 @@ from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import UsageError
 from mtlkit.inference.compute import choose_compute
 from mtlkit.inference.find_model import find_model
-from mtlkit.inference.loaded_model import LoadedModel, load
+from mtlkit.inference.load_model import load
+from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.model.digest import digest_of
 from mtlkit.progress import count, counting
 from mtlkit.recipes.inputs.texts import PART_TEXTS

@@ -23,7 +23,7 @@ from mtlkit.config.commands.join import JoinOptions
 from mtlkit.data.outputs.remote_storage import open_storage
 from mtlkit.data.outputs.storage import Storage
 from mtlkit.errors import DataError, NetworkError
-from mtlkit.inference.loaded_model import load
+from mtlkit.inference.load_model import load
 from mtlkit.recipes.embed import embed_to_output
 from mtlkit.recipes.join import join
 

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
 from mtlkit.errors import IntegrityError
-from mtlkit.inference.loaded_model import load
+from mtlkit.inference.load_model import load
 from mtlkit.model.fallbacks import ACTIVATIONS
 from mtlkit.model.interop.families.base import ACTIVATION_NAMES, FAMILIES
 from mtlkit.model.interop.families.nomic_bert import OLDER

@@ -20,8 +20,8 @@ from torch import Tensor
 from mtlkit.batch import Batch
 from mtlkit.config.registries.adapters import AdapterSpec
 from mtlkit.errors import IntegrityError, MtlkitError
+from mtlkit.inference.load_model import load
 from mtlkit.inference.load_weights import LoadedWeights, load_weights
-from mtlkit.inference.loaded_model import load
 from mtlkit.model.digest import digest_of
 from mtlkit.model.encoder import own_encoder
 from mtlkit.model.interop.families.base import FAMILIES, Family

@@ -14,7 +14,7 @@ from wrapped import Wrap
 
 from mtlkit.config.commands.run_commands import ExportOptions
 from mtlkit.errors import IntegrityError
-from mtlkit.inference.loaded_model import load
+from mtlkit.inference.load_model import load
 from mtlkit.model.digest import digest_of
 from mtlkit.recipes.export import export
 

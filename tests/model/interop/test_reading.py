@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from mtlkit.errors import IntegrityError
-from mtlkit.inference.loaded_model import load
+from mtlkit.inference.load_model import load
 from mtlkit.model.interop.reading import read_foreign
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # warnings of other libraries are not ours to fix

@@ -13,7 +13,7 @@ import torch
 from tokenizers import Tokenizer
 
 from mtlkit.errors import IntegrityError
-from mtlkit.inference.loaded_model import load
+from mtlkit.inference.load_model import load
 from mtlkit.model.interop import silence
 from mtlkit.model.interop.word_weights import read_word_weights, word_weights
 

@@ -13,7 +13,7 @@ from mtlkit.config.calibration import Calibration
 from mtlkit.config.commands.evaluate import EvalOptions
 from mtlkit.errors import UsageError
 from mtlkit.evaluation.comparison import Outputs
-from mtlkit.inference.loaded_model import load
+from mtlkit.inference.load_model import load
 from mtlkit.recipes.evaluate import evaluate
 from mtlkit.recipes.evaluation.against import aligned, check_against, reordered
 

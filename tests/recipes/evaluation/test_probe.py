@@ -15,7 +15,8 @@ from support import write
 from mtlkit.config.commands.evaluate import EvalOptions
 from mtlkit.errors import DataError, UsageError
 from mtlkit.evaluation.intervals import wilson
-from mtlkit.inference.loaded_model import LoadedModel, load
+from mtlkit.inference.load_model import load
+from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.recipes.evaluate import evaluate
 from mtlkit.recipes.evaluation import probe as recipe
 

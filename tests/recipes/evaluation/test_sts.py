@@ -10,7 +10,8 @@ from support import write
 
 from mtlkit.config.commands.evaluate import EvalOptions
 from mtlkit.errors import DataError, UsageError
-from mtlkit.inference.loaded_model import LoadedModel, load
+from mtlkit.inference.load_model import load
+from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.recipes.evaluate import evaluate
 
 WORDS = {"animal": ["cat", "dog", "horse", "trout"], "tool": ["hammer", "saw", "drill", "lathe"]}

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from mtlkit.config.commands.mine import MineOptions
-from mtlkit.inference.loaded_model import LoadedModel, load
+from mtlkit.inference.load_model import load
+from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.recipes.inputs.texts import parts
 from mtlkit.recipes.mining import search
 from mtlkit.recipes.mining.candidates import DistinctTexts

@@ -21,7 +21,8 @@ from mtlkit.config.outputs import PART_ROWS
 from mtlkit.data.outputs.manifest import MANIFEST, WORK
 from mtlkit.data.outputs.storage import LocalStorage
 from mtlkit.errors import DataError, IntegrityError, UsageError
-from mtlkit.inference.loaded_model import LoadedModel, load
+from mtlkit.inference.load_model import load
+from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.recipes.embed import embed_to_output
 from mtlkit.recipes.inputs import texts as texts_of_inputs
 from mtlkit.recipes.join import join

@@ -16,7 +16,7 @@ from hub_writing import READER, WRITER, WritableHub, writable_hub
 from huggingface_hub import ModelCard
 
 import mtlkit
-from mtlkit.inference.loaded_model import load
+from mtlkit.inference.load_model import load
 from mtlkit.runs.record import read_record
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]

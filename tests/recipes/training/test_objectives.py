@@ -15,8 +15,8 @@ from support import notes, write
 
 from mtlkit.config.commands.train_sentence import TrainSentenceOptions
 from mtlkit.errors import DataError
+from mtlkit.inference.load_model import load
 from mtlkit.inference.load_weights import load_weights
-from mtlkit.inference.loaded_model import load
 from mtlkit.recipes.train_sentence import stream, train_sentence
 from mtlkit.runs.record import verify
 from mtlkit.training.events import Epoch, Event

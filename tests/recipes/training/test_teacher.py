@@ -9,7 +9,8 @@ import pytest
 from mtlkit import progress
 from mtlkit.config.commands.train_sentence import TrainSentenceOptions
 from mtlkit.errors import UsageError
-from mtlkit.inference.loaded_model import LoadedModel, load
+from mtlkit.inference.load_model import load
+from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.model.digest import digest_of
 from mtlkit.progress import Working, listen
 from mtlkit.recipes.training import teacher as module

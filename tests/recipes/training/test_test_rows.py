@@ -13,7 +13,7 @@ from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.config.commands.train_sentence import TrainSentenceOptions
 from mtlkit.errors import DataError, UsageError
 from mtlkit.evaluation.figures import DETAILS
-from mtlkit.inference.loaded_model import load
+from mtlkit.inference.load_model import load
 from mtlkit.recipes.evaluate import evaluate
 from mtlkit.recipes.train_mtl import stream, train_mtl
 from mtlkit.recipes.train_sentence import train_sentence

@@ -11,8 +11,8 @@ import pytest
 from peers import transformers
 
 from mtlkit.errors import IntegrityError, UsageError
+from mtlkit.inference.load_model import load
 from mtlkit.inference.load_weights import load_weights
-from mtlkit.inference.loaded_model import load
 from mtlkit.model.interop.settings.model_kinds import dropped_head
 
 

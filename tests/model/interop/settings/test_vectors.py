@@ -12,7 +12,7 @@ import pytest
 from wrapped import Wrap
 
 from mtlkit.errors import IntegrityError
-from mtlkit.inference.loaded_model import load
+from mtlkit.inference.load_model import load
 from mtlkit.model.interop.modules import read_modules
 
 sentence_transformers: Any = pytest.importorskip("sentence_transformers")

@@ -18,7 +18,7 @@ from mtlkit.config.commands.evaluate import EvalOptions
 from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.errors import UsageError
 from mtlkit.evaluation.sharing import SharingReport
-from mtlkit.inference.loaded_model import load
+from mtlkit.inference.load_model import load
 from mtlkit.recipes.evaluate import evaluate
 from mtlkit.recipes.train_mtl import stream, train_mtl
 from mtlkit.recipes.training.baselines.cache import OUTPUTS

@@ -16,8 +16,8 @@ from mtlkit.config.registries.guards import GuardChoice, parse_guards
 from mtlkit.errors import DataError, UsageError
 from mtlkit.inference.compute import choose_compute
 from mtlkit.inference.find_model import ModelRef
+from mtlkit.inference.load_model import load
 from mtlkit.inference.load_weights import load_weights
-from mtlkit.inference.loaded_model import load
 from mtlkit.model.weight_names import head_weights
 from mtlkit.recipes.evaluate import evaluate
 from mtlkit.recipes.train_mtl import stream, train_mtl
