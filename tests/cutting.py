@@ -48,7 +48,7 @@ def timeless(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     records = []
     for line in lines:
         tracked = {name: value for name, value in line.get("tracking", {}).items() if name not in TIMES}
-        rest = {name: value for name, value in line.items() if name != "seconds"}
+        rest = {name: value for name, value in line.items() if name not in ("seconds", "started")}
         records.append({**rest, **({"tracking": tracked} if tracked else {})})
     return records
 

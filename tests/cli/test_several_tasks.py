@@ -133,8 +133,8 @@ def test_a_task_of_weight_0_teaches_nothing(typed: Typed, data: Path, mtl: Path,
         (("--epoch-by", "steps:1"), "--epoch-by steps:1 is too short for one batch of each of the 2 tasks; use at least 2 steps"),
         (("--schedule", "temperature:0"), "--schedule temperature:0: use temperature:T[:CAP]"),
         (("--select", "knid"), "--select knid: not one of mean, min, kind, state; did you mean 'kind'?"),
-        (("--task-patience", -1), "'--task-patience'"),
-        (("--eval-every", -1), "'--eval-every'"),
+        (("--task-patience", -1), "--task-patience: -1"),
+        (("--eval-every", -1), "--eval-every: -1"),
     ],
 )
 def test_what_does_not_go_together_is_refused_before_data_is_read(
