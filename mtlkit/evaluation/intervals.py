@@ -17,7 +17,7 @@ Measure = Callable[[Values], Values]  # counts of N rows in each resample, (R, N
 
 Z = 1.959963984540054  # quantile for a two-sided 95 % interval
 RESAMPLES = 1000
-AT_ONCE = 1 << 22  # maximum numbers in one chunk of resamples
+AT_ONCE = 1 << 19  # maximum numbers in one chunk of resamples: 4 MiB each, of which a metric needs several
 
 
 @dataclass(frozen=True)
