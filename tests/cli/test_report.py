@@ -13,6 +13,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from browsing import watched_page
 
 from mtlkit.runs.lock import locked
 
@@ -195,13 +196,7 @@ def test_a_pull_request_has_a_short_form(typed: Typed, harmful: Path) -> None:
 @pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
 def test_in_a_browser(typed: Typed, harmful: Path, browser: Any, width: int, scheme: str) -> None:
     assert typed("report", harmful, "-o", "r.html").code == 0
-    view = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme).new_page()
-    wrong: list[str] = []
-    asked: list[str] = []
-    view.on("console", lambda message: wrong.append(message.text))
-    view.on("pageerror", lambda error: wrong.append(str(error)))
-    view.on("request", lambda request: asked.append(request.url))
-    view.goto(Path("r.html").resolve().as_uri())
+    view, wrong, asked = watched_page(browser, Path("r.html"), width, scheme)
     cell = next(one for one in view.query_selector_all(".matrix button") if not one.inner_text().startswith("0"))
     cell.click()
     assert cell.get_attribute("aria-label") in view.inner_text(".matrix .texts")

@@ -11,6 +11,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from browsing import watched_page
 from every_kind import KINDS
 
 from mtlkit.report.tables import figure
@@ -150,13 +151,7 @@ def test_what_data_holds_is_escaped(typed: Typed, harmful: list[Path]) -> None:
 @pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (390, "light"), (1280, "light"), (1280, "dark")])
 def test_in_a_browser(typed: Typed, harmful: list[Path], browser: Any, width: int, scheme: str) -> None:
     assert typed("report", *harmful, "-o", "r.html").code == 0
-    view = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme).new_page()
-    wrong: list[str] = []
-    asked: list[str] = []
-    view.on("console", lambda message: wrong.append(message.text))
-    view.on("pageerror", lambda error: wrong.append(str(error)))
-    view.on("request", lambda request: asked.append(request.url))
-    view.goto(Path("r.html").resolve().as_uri())
+    view, wrong, asked = watched_page(browser, Path("r.html"), width, scheme)
     assert view.evaluate("document.documentElement.scrollWidth") <= width
     assert view.title().endswith(": mtlkit report")
     chart = view.locator("figure svg").first

@@ -141,9 +141,8 @@ def merge_options(options: Options, command: str, saved: SavedOptions, out: Path
 def resolved(options: Options, processes: int = 1) -> Options:
     """The options with the defaults that depend on other options, or on the number of processes, in place of None."""
     defaults = {**options.derived_defaults, "accumulate": processes}
-    unset = {name: value for name, value in defaults.items() if getattr(options, name) is None}
-    unset = {name: value for name, value in unset.items() if name not in options.chosen_by_plan}
-    return replace(options, **unset)
+    unset = {name for name in defaults.keys() - options.chosen_by_plan if getattr(options, name) is None}
+    return replace(options, **{name: defaults[name] for name in unset})
 
 
 def restored(kind: type[Options], saved: Mapping[str, Any]) -> Options:
