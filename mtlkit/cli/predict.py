@@ -57,11 +57,11 @@ def predict(options: PredictOptions, as_json: bool) -> None:
     say(f"model: {found}, {found.reason}")
     say_notes(loaded)
     of_pairs = predicts_pairs(options, loaded.specs)
-    tasks = heads_for(loaded.specs, options.task, loaded.name, pairs=of_pairs) if loaded.tasks else ()
-    records = loaded.recorded(options.task)
+    tasks = heads_for(loaded.specs, options.tasks, loaded.name, pairs=of_pairs) if loaded.tasks else ()
+    records = loaded.recorded(options.tasks)
     for note in [] if of_pairs or reads_words(options, records) else input_notes(options, records):
         say(note)
-    if options.task is None and (others := [name for name in loaded.tasks if name not in tasks]):
+    if options.tasks is None and (others := [name for name in loaded.tasks if name not in tasks]):
         why = "heads for single texts, without --pair" if of_pairs else "heads for pairs of texts, with --pair FIRST SECOND"
         say(f"not used: {why}: {listed(others)}")
     if options.reject is not None:
@@ -81,7 +81,7 @@ def predict(options: PredictOptions, as_json: bool) -> None:
         print_json({"model": str(found), "predictions": list(answers)})
     elif stdout().is_terminal:
         specs = {name: loaded.specs[name] for name in tasks if name in loaded.specs}
-        show(answers, specs, bool(loaded.router) and options.task is None and not of_pairs)
+        show(answers, specs, bool(loaded.router) and options.tasks is None and not of_pairs)
     else:
         for answer in answers:
             print_line(answer)

@@ -19,7 +19,16 @@ from mtlkit.errors import UsageError, listed, suggest
 from mtlkit.inference.display import model_html
 from mtlkit.inference.engines.base import ROUTER, VECTORS, Engine, vectors_for
 from mtlkit.inference.find_model import MINI, mini_folder
-from mtlkit.inference.predictions import TextPairs, answers, answers_of_words, are_pairs, chosen_heads, heads_for
+from mtlkit.inference.predictions import (
+    Asked,
+    TextPairs,
+    answers,
+    answers_of_words,
+    are_pairs,
+    chosen_heads,
+    heads_for,
+    names_asked,
+)
 from mtlkit.inference.prompts import with_prompt
 from mtlkit.inference.routing import Prediction, is_answered, task_probabilities
 from mtlkit.inference.scope.file import read_scopes
@@ -108,10 +117,10 @@ class LoadedModel:
         head = unloaded_head(self.path)
         return f"the {head} is not supported, so {self.name} has no heads" if head else f"{self.name} has no heads"
 
-    def recorded(self, task: str | None = None) -> list[SourceRecord]:
-        """How the data of its tasks, or of one task, was read."""
-        sources = self.checkpoint.sources
-        return [record for name, record in sources.items() if task in (None, name)]
+    def recorded(self, task: Asked = None) -> list[SourceRecord]:
+        """How the data of its tasks, or of those of `task`, was read."""
+        names = names_asked(task)
+        return [record for name, record in self.checkpoint.sources.items() if names is None or name in names]
 
     def embed(
         self,
@@ -142,14 +151,15 @@ class LoadedModel:
     def predict(
         self,
         texts: Sequence[str] | TextPairs,
-        task: str | None = None,
+        task: Asked = None,
         *,
         prompt: str | None = None,
         reject: Reject | None = None,
         words: Sequence[NDArray[np.int64]] | None = None,
         encoded: Encoded | None = None,
     ) -> list[Prediction]:
-        """The predictions of all heads, or of the head of `task`, for each text. The backbone runs once for all heads.
+        """The predictions of all heads, or of the heads of `task`, one name or several, for each text. The backbone runs once for
+        all heads.
 
         Heads of tasks whose rows are pairs of texts predict for pairs only: `texts` are then tuples of two strings. Heads that
         read both in one sequence get no prompt. Heads that label words split each text into words, unless `words` says where

@@ -103,20 +103,31 @@ def are_pairs(texts: Sequence[str] | TextPairs) -> TypeGuard[TextPairs]:
     return True
 
 
-def chosen_heads(specs: Mapping[str, TaskSpec], task: str | None, model: str) -> tuple[str, ...]:
-    """All heads, or that of `task`. Raises UsageError if there is none."""
-    if task is not None and task not in specs:
-        raise UsageError(f"{model} has no head '{task}'; it has {listed(specs)}{suggest(task, specs)}")
-    return tuple(specs) if task is None else (task,)
+Asked = str | Sequence[str] | None  # the names of tasks, or of one; None for all
 
 
-def heads_for(specs: Mapping[str, TaskSpec], task: str | None, model: str, *, pairs: bool) -> tuple[str, ...]:
-    """The heads that predict for pairs of texts, or for single texts: all of them, or that of `task`. Raises UsageError if there
-    is none."""
+def names_asked(task: Asked) -> tuple[str, ...] | None:
+    """The names of tasks; None for all."""
+    return (task,) if isinstance(task, str) else None if task is None else tuple(task)
+
+
+def chosen_heads(specs: Mapping[str, TaskSpec], task: Asked, model: str) -> tuple[str, ...]:
+    """All heads, or those of `task`. Raises UsageError if one is missing."""
+    names = names_asked(task)
+    for name in names or ():
+        if name not in specs:
+            raise UsageError(f"{model} has no head '{name}'; it has {listed(specs)}{suggest(name, specs)}")
+    return tuple(specs) if names is None else names
+
+
+def heads_for(specs: Mapping[str, TaskSpec], task: Asked, model: str, *, pairs: bool) -> tuple[str, ...]:
+    """The heads that predict for pairs of texts, or for single texts: all of them, or those of `task`. Raises UsageError if there
+    is none, or if one of `task` does not."""
     asked = chosen_heads(specs, task, model)
     fitting = tuple(name for name in asked if specs[name].reads(pairs=pairs))
-    if fitting:
+    if fitting and (task is None or fitting == asked):
         return fitting
+    asked = tuple(name for name in asked if name not in fitting)
     heads = f"head '{asked[0]}' of {model} reads" if len(asked) == 1 else f"the heads of {model} ({listed(asked)}) read"
     if pairs:
         raise UsageError(f"{heads} single texts, and these are pairs; give single texts (strings, or a command without --pair)")

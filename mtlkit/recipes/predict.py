@@ -30,7 +30,7 @@ def predict(options: PredictOptions, loaded: LoadedModel, standard_input: TextIO
     {"router": {task: probability}}.
     """
     check_no_output(options)
-    done, total = 0, count_texts(options) or count_by_reading(options, loaded.recorded(options.task))
+    done, total = 0, count_texts(options) or count_by_reading(options, loaded.recorded(options.tasks))
     for part in parts(examples(options, loaded, standard_input)):
         with rows_from(done), counting("predicting", "encoded", total, done=done):
             predictions = predictions_of(part, options, loaded)
@@ -49,7 +49,7 @@ def predictions_of(part: list[Any], options: PredictOptions, loaded: LoadedModel
     words = [text.words for text in part if isinstance(text, TextWithWords)] or None
     texts: list[Any] = [text if isinstance(text, tuple) else text_of(text) for text in part]
     reject = None if options.reject is None else parse_reject(options.reject)
-    return loaded.predict(texts, options.task, reject=reject, words=words)
+    return loaded.predict(texts, options.tasks, reject=reject, words=words)
 
 
 def tasks_of(prediction: Prediction, options: PredictOptions) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def tasks_of(prediction: Prediction, options: PredictOptions) -> dict[str, Any]:
 
 def examples(options: PredictOptions, loaded: LoadedModel, standard_input: TextIO) -> Iterator[Any]:
     """The texts, the pairs of texts for heads that read these, or texts whose words are known. Raises UsageError, DataError."""
-    records = loaded.recorded(options.task)
+    records = loaded.recorded(options.tasks)
     if predicts_pairs(options, loaded.specs):
         return stream_pairs(options, standard_input, records)
     if reads_words(options, records):
@@ -87,8 +87,8 @@ class PredictJob(Job):
     def __init__(self, options: PredictOptions, loaded: LoadedModel, standard_input: TextIO, suffix: str) -> None:
         self.options = options
         self.of_pairs = predicts_pairs(options, loaded.specs)
-        self.tasks = heads_for(loaded.specs, options.task, loaded.name, pairs=self.of_pairs)
-        self.routed = bool(loaded.router) and options.task is None and not self.of_pairs
+        self.tasks = heads_for(loaded.specs, options.tasks, loaded.name, pairs=self.of_pairs)
+        self.routed = bool(loaded.router) and options.tasks is None and not self.of_pairs
         self.flat = flat_columns(loaded.specs, self.tasks, reject=options.reject is not None)
         super().__init__(options, loaded, standard_input, suffix)
         if self.keep and reads_words(options, self.recorded):
@@ -96,7 +96,7 @@ class PredictJob(Job):
 
     @property
     def recorded(self) -> list[SourceRecord]:
-        return self.loaded.recorded(self.options.task)
+        return self.loaded.recorded(self.options.tasks)
 
     def make_layout(self) -> Layout:
         if self.keep:
@@ -137,7 +137,7 @@ class PredictJob(Job):
 
     def settings(self) -> dict[str, str]:
         options, loaded = self.options, self.loaded
-        asked = {"task": options.task, "pair": options.pair, "reject": options.reject, "top-k": options.top_k}
+        asked = {"task": ",".join(options.task) or None, "pair": options.pair, "reject": options.reject, "top-k": options.top_k}
         return {
             "model": digest_of(loaded.path)[:16],
             "engine": type(loaded.engine).__name__,

@@ -55,6 +55,13 @@ def test_one_task_and_texts_of_a_file(typed: Typed, mtl: Path, data: Path) -> No
         check(row, row["text"], {"state": BOTH["state"]})
 
 
+def test_task_can_be_repeated(typed: Typed, mtl: Path) -> None:
+    answer = typed("predict", TEXTS[0], "--model", mtl, "--task", "state", "--task", "kind", "--task", "state")
+    check(json.loads(answer.out), TEXTS[0], {"state": BOTH["state"], "kind": BOTH["kind"]})
+    one = typed("predict", TEXTS[0], "--model", mtl, "--task", "kind")
+    check(json.loads(one.out), TEXTS[0], {"kind": BOTH["kind"]})
+
+
 def test_standard_input(typed: Typed, mtl: Path) -> None:
     rows = typed("predict", "-", "--model", mtl, stdin=b"one\n\nthree").out.splitlines()
     assert [json.loads(row)["text"] for row in rows] == ["one", "", "three"]

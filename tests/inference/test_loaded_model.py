@@ -130,6 +130,15 @@ def test_predictions_of_one_task_are_those_of_all(odd_run: Path) -> None:
     assert [answer["stars"] for answer in one] == [answer["stars"] for answer in both]
 
 
+def test_several_tasks_can_be_named_in_any_order(odd_run: Path) -> None:
+    model = load(odd_run)
+    every, some = model.predict(TEXTS), model.predict(TEXTS, task=["stars", "kind"])
+    assert [list(answer) for answer in some] == [["stars", "kind"]] * len(TEXTS)
+    assert [dict(answer) for answer in some] == [{name: answer[name] for name in ("stars", "kind")} for answer in every]
+    with pytest.raises(UsageError, match=r"has no head 'knid'"):
+        model.predict(TEXTS, task=["stars", "knid"])
+
+
 def test_predictions_that_cannot_be_made_are_refused(runs: Path) -> None:
     with pytest.raises(UsageError, match=r"has no head 'knid'; it has kind, state; did you mean 'kind'\?"):
         load(runs / "mtl").predict(["a"], task="knid")

@@ -26,9 +26,9 @@ def parse_reject(text: str) -> float | Literal["auto"]:
 class PredictOptions(OutputOptions, TextOptions):
     """Options of `mtlkit predict`."""
 
-    task: str | None = option(
-        None,
-        "Predict with one head only.",
+    task: list[str] = option(
+        [],
+        "Predict with this head only. Repeatable.",
         metavar="NAME",
         panel=COMMON,
         rank=2,
@@ -60,3 +60,8 @@ class PredictOptions(OutputOptions, TextOptions):
         minimum=1,
         default_text="all labels",
     )
+
+    @property
+    def tasks(self) -> tuple[str, ...] | None:
+        """The tasks of `--task`, each once; None for those that the router picks, or all."""
+        return tuple(dict.fromkeys(self.task)) or None

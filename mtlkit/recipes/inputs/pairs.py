@@ -21,7 +21,7 @@ def predicts_pairs(options: PredictOptions, specs: Mapping[str, TaskSpec]) -> bo
     if options.pair is not None or not options.input:
         return options.pair is not None
     named = parse_source(address_of(options.input[0]))[1]
-    asked = [spec for name, spec in specs.items() if options.task in (None, name)]
+    asked = [spec for name, spec in specs.items() if options.tasks is None or name in options.tasks]
     return any((named.pair, named.first, named.second)) or bool(asked and all(spec.pair is not None for spec in asked))
 
 
