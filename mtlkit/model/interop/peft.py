@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from safetensors import SafetensorError
@@ -31,7 +32,6 @@ TENSOR = re.compile(r"(?:base_model\.model\.)?(.+)\.lora_([AB])\.weight")
 REFUSED = (
     "use_dora",
     "modules_to_save",
-    "alpha_pattern",
     "layer_replication",
     "lora_bias",
     "use_qalora",
@@ -66,7 +66,7 @@ def apply_adapter(folder: Path, encoder: Encoder) -> None:
     family = FAMILIES.get(str(encoder.architecture.family))
     if family is None:
         raise IntegrityError(f"{folder}: its base is no model of transformers, so the names in it are not known")
-    products = _products(folder, _scaling(folder))
+    products = _products(folder, _read_scaling(folder))
     weights = dict(encoder.named_parameters())
     layouts = [family, family.in_memory] if family.modules else [family]  # older code of a family has modules named as in files
     for path in linear_layers(encoder, range(encoder.architecture.layers)):
@@ -99,23 +99,49 @@ def _named(module: str, products: Mapping[str, Tensor]) -> str | None:
     return next((path for path in products if path == module or path.endswith(f".{module}")), None)
 
 
-def _scaling(folder: Path) -> tuple[float, bool]:
-    """lora_alpha, and whether it is divided by the root of the rank."""
-    config = read_object(folder / ADAPTER)
-    kind, alpha = config.get("peft_type"), config.get("lora_alpha")
+@dataclass(frozen=True)
+class Scaling:
+    """By what the products of an adapter are scaled: lora_alpha, that of single modules by a pattern of their names
+    (alpha_pattern), over the rank, or with `by_root` over its root."""
+
+    alpha: float
+    patterns: Mapping[str, float]
+    by_root: bool
+
+    def of(self, module: str, rank: int) -> float:
+        """The factor of a module, whose path ends with what the first pattern that fits it matches."""
+        fitting = (alpha for pattern, alpha in self.patterns.items() if re.match(rf"(.*\.)?({pattern})$", module))
+        return next(fitting, self.alpha) / (math.sqrt(rank) if self.by_root else rank)
+
+
+def _read_scaling(folder: Path) -> Scaling:
+    path = folder / ADAPTER
+    config = read_object(path)
+    kind, alpha, patterns = config.get("peft_type"), config.get("lora_alpha"), config.get("alpha_pattern") or {}
     if kind != "LORA":
-        raise IntegrityError(f"{folder / ADAPTER}: an adapter of type {kind!r} is not supported, only LORA")
+        raise IntegrityError(f"{path}: an adapter of type {kind!r} is not supported, only LORA")
     plain = config.get("init_lora_weights") in PLAIN_STARTS
     if refused := next((key for key in REFUSED if config.get(key)), None if plain else "init_lora_weights"):
-        raise IntegrityError(f"{folder / ADAPTER}: {refused} {config[refused]!r} is not supported{WAYS.get(refused, MERGE)}")
+        raise IntegrityError(f"{path}: {refused} {config[refused]!r} is not supported{WAYS.get(refused, MERGE)}")
     if config.get("bias", "none") != "none":
-        raise IntegrityError(f"{folder / ADAPTER}: bias {config['bias']!r} is not supported, only 'none'")
-    if not isinstance(alpha, (int, float)) or isinstance(alpha, bool) or not math.isfinite(alpha):
-        raise IntegrityError(f"{folder / ADAPTER}: lora_alpha {alpha!r} is not a number")
-    return float(alpha), bool(config.get("use_rslora"))
+        raise IntegrityError(f"{path}: bias {config['bias']!r} is not supported, only 'none'")
+    if not _is_number(alpha):
+        raise IntegrityError(f"{path}: lora_alpha {alpha!r} is not a number")
+    if not isinstance(patterns, dict) or not all(_is_number(value) for value in patterns.values()):
+        raise IntegrityError(f"{path}: alpha_pattern {patterns!r} has no number for each pattern")
+    for pattern in patterns:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise IntegrityError(f"{path}: alpha_pattern {pattern!r} is not a regular expression ({error})") from None
+    return Scaling(float(alpha), {key: float(value) for key, value in patterns.items()}, bool(config.get("use_rslora")))
 
 
-def _products(folder: Path, scaling: tuple[float, bool]) -> dict[str, Tensor]:
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _products(folder: Path, scaling: Scaling) -> dict[str, Tensor]:
     """What the adapter adds to the weight of each module, (out, in), by its path."""
     path = folder / ADAPTER_WEIGHTS
     try:
@@ -135,12 +161,10 @@ def _products(folder: Path, scaling: tuple[float, bool]) -> dict[str, Tensor]:
         assert match is not None
         pairs.setdefault(match[1], {})[match[2]] = stored[name]
     products = {}
-    alpha, by_root = scaling
     for module, pair in pairs.items():
         if pair.keys() != {"A", "B"} or any(tensor.ndim != 2 for tensor in pair.values()) or len(pair["A"]) != pair["B"].shape[1]:
             raise IntegrityError(f"{path}: lora_A and lora_B of {module} do not fit together")
-        rank = len(pair["A"])
-        products[module] = alpha / (math.sqrt(rank) if by_root else rank) * (pair["B"] @ pair["A"])
+        products[module] = scaling.of(module, len(pair["A"])) * (pair["B"] @ pair["A"])
     return products
 
 

@@ -71,6 +71,24 @@ def test_an_adapter_on_its_base_gives_the_vectors_of_peft(start: bool | str, ada
     assert not np.allclose(vectors, load(peer).embed(TEXTS), atol=1e-3)
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("by_root", [False, True])
+def test_patterns_of_alphas_and_ranks_are_followed(by_root: bool, tmp_path: Path) -> None:
+    peft = pytest.importorskip("peft")
+    from transformers import AutoModel
+
+    write_peer("bert", tmp_path / "base", TEXTS * 10)
+    base = AutoModel.from_pretrained(tmp_path / "base").eval()
+    patterns = {"rank_pattern": {"query": 3}, "alpha_pattern": {r"0\.attention\.self\.(query|key)": 7, "dense": 1.5, "query": 9}}
+    config = peft.LoraConfig(
+        r=2, lora_alpha=3, init_lora_weights=False, use_rslora=by_root, target_modules=linear_modules(base), **patterns
+    )
+    theirs = peft.get_peft_model(base, config).eval()
+    theirs.save_pretrained(str(tmp_path / "adapter"))
+    wanted = peer_vectors(theirs, Tokenizer.from_file(str(tmp_path / "base" / "tokenizer.json")), TEXTS)
+    np.testing.assert_allclose(load(tmp_path / "adapter").embed(TEXTS), wanted.numpy(), atol=1e-5)
+
+
 def linear_modules(model: Any) -> list[str]:
     """The linear layers in the blocks of a model."""
     return [name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear) and re.search(r"\.\d+\.", name)]
@@ -167,6 +185,8 @@ def test_variants_of_lora_are_known() -> None:
         ),
         ({"bias": "all"}, "bias 'all'"),
         ({"lora_alpha": None}, "lora_alpha None"),
+        ({"alpha_pattern": {"query": "4"}}, "alpha_pattern .* has no number for each pattern"),
+        ({"alpha_pattern": {"(query": 4}}, r"alpha_pattern '\(query' is not a regular expression"),
         ({"base_model_name_or_path": None}, "base_model_name_or_path is missing"),
         ({"base_model_name_or_path": "./nowhere"}, "nowhere"),
     ],
