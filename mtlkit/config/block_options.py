@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from mtlkit.errors import UsageError, shorten
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mtlkit.config.architecture import Architecture
 
 NormType = Literal["layer", "rms"]
+BlockName = Literal["gpt2", "modern"]
 SHORTEST_WAVE, LONGEST_WAVE = 1.0, 1e12  # limits of a base of rotary positions
 
 
@@ -62,6 +63,28 @@ class BlockOptions:
     def base_of(self, layer: int) -> float | None:
         """The base of a layer's rotary positions."""
         return self.local_rotary_base or self.rotary_base if layer in self.local_layers else self.rotary_base
+
+    @property
+    def effective(self) -> BlockOptions:
+        """Without what only layers with a window have, if there are none."""
+        return self if self.local_layers else replace(self, window=None, local_rotary_base=None)
+
+
+# the blocks of ModernBERT (Warner et al. 2024) with attention to the whole text in every layer
+MODERN = BlockOptions(
+    rotary_base=10_000.0,
+    gated=True,
+    norm_bias=False,
+    attention_bias=False,
+    expand_bias=False,
+    contract_bias=False,
+    first_norm=False,
+)
+
+
+def gated_width(dim: int) -> int:
+    """The width of a gated MLP with as many weights as one of 4 * dim without a gate, to a multiple of 8 for fast products."""
+    return max(8, round(dim / 3) * 8)
 
 
 def check_block_options(architecture: Architecture) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from mtlkit.config.architecture import MOST_LAYERS, SIZES
+from mtlkit.config.architecture import MOST_LAYERS, SIZES, Architecture, Attention
+from mtlkit.config.block_options import MODERN, BlockName, gated_width
 from mtlkit.config.checked import LARGEST, CheckedOptions
 from mtlkit.config.hub_ids import LANGUAGES, LICENSES, parse_language, parse_license
 from mtlkit.config.option import COMMON, option
@@ -224,6 +225,12 @@ class ShapeOptions(CheckedOptions):
     heads: int | None = option(
         None, "Attention heads per layer, instead of those of --size.", panel=MODEL, minimum=1, advanced=True
     )
+    block: BlockName = option(
+        "gpt2",
+        "Blocks of fresh weights: those of GPT-2, or modern ones: rotary positions, gated MLPs, no biases (ModernBERT).",
+        panel=MODEL,
+        advanced=True,
+    )
     vocab_size: int = option(8192, "Vocabulary size of a new tokenizer.", panel=MODEL, minimum=300, advanced=True)
     lowercase: bool = option(False, "Make a new tokenizer ignore case.", panel=MODEL, advanced=True)
 
@@ -234,3 +241,11 @@ class ShapeOptions(CheckedOptions):
         if shape[1] % shape[2]:
             raise UsageError(f"--dim {shape[1]} is not a multiple of --heads {shape[2]}; choose one that is")
         return shape
+
+    def fresh_architecture(self, vocab_size: int, length: int, attention: Attention, dropout: float) -> Architecture:
+        """The architecture of fresh weights for texts of `length` tokens. Raises UsageError."""
+        layers, dim, heads = self.shape()
+        usual = Architecture(vocab_size, layers, dim, heads, length, attention, dropout)
+        if self.block == "gpt2":
+            return usual
+        return replace(usual, embedding_norm=True, hidden=gated_width(dim), family="modernbert", blocks=MODERN)

@@ -247,11 +247,8 @@ class TaskTrainingOptions(PromptOptions, ShapeOptions, HeldOutOptions, TrainingO
 
     def architecture(self, vocab_size: int | None = None) -> Architecture:
         """The shape of fresh weights; of the largest vocabulary allowed unless its size is known. Raises UsageError."""
-        layers, dim, heads = self.shape()
-        length = self.max_length or MAX_LENGTH
-        return Architecture(
-            vocab_size or self.vocab_size, layers, dim, heads, length, self.attention or "bidirectional", self.dropout
-        )
+        attention = self.attention or "bidirectional"
+        return self.fresh_architecture(vocab_size or self.vocab_size, self.max_length or MAX_LENGTH, attention, self.dropout)
 
     def cap_rows(self) -> int | Literal["shortest"] | None:
         """The value of `--cap`."""

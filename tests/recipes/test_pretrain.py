@@ -64,8 +64,9 @@ def test_sources_are_mixed_in_given_shares(data: Path, tmp_path: Path) -> None:
         pretrain(options(data, tmp_path / "other", sources=[sources[0], str(tmp_path / "tiny.txt")], mix="train=1,tiny=1"))
 
 
-def test_it_learns(data: Path, tmp_path: Path) -> None:
-    finished = pretrain(options(data, tmp_path / "run", dim=32, epochs=10, learning_rate=1e-2))
+@pytest.mark.parametrize("block", ["gpt2", "modern"])
+def test_it_learns(block: str, data: Path, tmp_path: Path) -> None:
+    finished = pretrain(options(data, tmp_path / "run", dim=32, epochs=10, learning_rate=1e-2, block=block))
     vocabulary = load(finished.run).checkpoint.architecture.vocab_size
     assert finished.metrics["perplexity"] < vocabulary / 4
     assert 0 < finished.metrics["bits_per_byte"] < 3

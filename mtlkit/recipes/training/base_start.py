@@ -70,8 +70,7 @@ def find_origin(options: PretrainOptions) -> ModelRef | None:
 
 def fresh_architecture(options: PretrainOptions, vocabulary: int) -> Architecture:
     """The shape of fresh weights, without dropout."""
-    layers, dim, heads = options.shape()
-    return Architecture(vocabulary, layers, dim, heads, options.context, ATTENTION[options.objective or "clm"], dropout=0.0)
+    return options.fresh_architecture(vocabulary, options.context, ATTENTION[options.objective or "clm"], dropout=0.0)
 
 
 def fresh_start(options: PretrainOptions, tokenizer: Tokenizer, compute: Compute) -> BaseStart:

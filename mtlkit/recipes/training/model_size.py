@@ -37,19 +37,23 @@ def check_size(architecture: Architecture, heads: Iterable[str], *, fresh: bool 
 
 def parameters_of(architecture: Architecture) -> int:
     """The number of parameters of an encoder."""
-    dim, narrow = architecture.dim, architecture.token_dim
-    attention = 4 * dim * dim + 4 * dim
-    mlp = 2 * dim * architecture.mlp_dim + architecture.mlp_dim + dim
-    embeddings = (architecture.vocab_size + architecture.max_length + (architecture.padding_id is not None)) * narrow
+    dim, narrow, hidden, blocks = architecture.dim, architecture.token_dim, architecture.mlp_dim, architecture.blocks
+    keys, wide = dim // architecture.heads * (blocks.kv_heads or architecture.heads), hidden * (2 if blocks.gated else 1)
+    attention = 2 * dim * (dim + keys) + (2 * dim + 2 * keys if blocks.attention_bias else 0)
+    mlp = dim * (wide + hidden) + (wide if blocks.expand_bias else 0) + (dim if blocks.contract_bias else 0)
+    norm = 2 if blocks.norms_have_bias else 1
+    positions = 0 if blocks.rotary else architecture.max_length + (architecture.padding_id is not None)
+    embeddings = (architecture.vocab_size + positions) * narrow
     embeddings += architecture.position_buckets * architecture.heads
-    embeddings += 2 * narrow if architecture.embedding_norm else 0
+    embeddings += norm * narrow if architecture.embedding_norm else 0
     embeddings += (narrow + 1) * dim if architecture.widens else 0
-    pooling = 2 * dim if architecture.norm == "pre" else 0
+    pooling = norm * dim if architecture.norm == "pre" else 0
     pooling += architecture.vocab_size if architecture.pooling == WEIGHTED else 0
     inputs = [architecture.pooled_dim, *(shape.width for shape in architecture.dense)]
     layers = zip(inputs, architecture.dense, strict=False)
     pooling += sum(((1 if shape.norm else below) + shape.bias) * shape.width for below, shape in layers)
-    return embeddings + len(architecture.repeats) * (attention + mlp + 4 * dim) + pooling
+    norms = 2 * len(architecture.repeats) - (not blocks.first_norm)
+    return embeddings + len(architecture.repeats) * (attention + mlp) + norms * norm * dim + pooling
 
 
 def machine_memory() -> int | None:

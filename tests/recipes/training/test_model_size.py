@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from mtlkit.config.architecture import MOST_LAYERS, Architecture, parse_head
+from mtlkit.config.block_options import MODERN, BlockOptions
 from mtlkit.config.commands.pretrain import PretrainOptions
 from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.config.commands.train_sentence import TrainSentenceOptions
@@ -35,6 +36,8 @@ TRAININGS: list[tuple[Callable[[Any], object], type[Any]]] = [
         {},
         {"norm": "post", "embedding_norm": True, "embedding_dim": 16, "hidden": 48},
         {"pooling": "weighted", "hidden": 20},
+        {"embedding_norm": True, "blocks": MODERN},
+        {"blocks": BlockOptions(rotary_base=1e4, kv_heads=2, norm_type="rms")},
     ],
 )
 def test_parameters_are_those_of_the_encoder(more: dict[str, Any]) -> None:
