@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import pytest
 import torch
 from torch import nn
 
-from mtlkit.training.muon import Muon, is_block_matrix, orthogonalize
+from mtlkit.training.muon import Muon, _by_gram, _by_steps, is_block_matrix, orthogonalize
 
 if TYPE_CHECKING:
     from mtlkit.model.multitask import MultiTaskModel
@@ -20,6 +21,15 @@ def test_singular_values_come_near_one_and_vectors_stay(shape: tuple[int, int, i
     values = left.mT @ found @ right.mT
     assert torch.diagonal(values, dim1=1, dim2=2).sub(1).abs().max() < 0.4
     assert (values - torch.diag_embed(torch.diagonal(values, dim1=1, dim2=2))).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("smallest", [1.0, 1e-2, 1e-4])
+def test_steps_on_gram_matrices_are_those_on_matrices(smallest: float) -> None:
+    random = torch.Generator().manual_seed(0)
+    left = torch.linalg.qr(torch.randn(2, 24, 24, generator=random))[0]
+    right = torch.linalg.qr(torch.randn(2, 96, 24, generator=random))[0]
+    matrices = (left * torch.logspace(0, math.log10(smallest), 24)) @ right.mT
+    torch.testing.assert_close(_by_gram(matrices), _by_steps(matrices.double()).float(), rtol=0, atol=2e-4)
 
 
 def test_a_batch_of_matrices_is_updated_as_each_alone() -> None:
