@@ -33,6 +33,7 @@ WORDPIECE, BYTES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"], ["<s>", "<pad
 MODERN = ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"]  # byte-level BPE with the special tokens of BERT
 MPNET = ["<s>", "<pad>", "</s>", "[UNK]", "<mask>"]
 ALBERT = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"]
+ENDS = ("bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id")
 # name: (classes, special tokens, what its configuration has otherwise)
 PEERS: dict[str, tuple[str, list[str], dict[str, Any]]] = {
     "bert": ("Bert", WORDPIECE, {}),
@@ -42,6 +43,7 @@ PEERS: dict[str, tuple[str, list[str], dict[str, Any]]] = {
     "electra": ("Electra", WORDPIECE, {"embedding_size": 16}),
     "distilbert": ("DistilBert", WORDPIECE, {}),
     "modernbert": ("ModernBert", MODERN, {"local_attention": 8, "cls_token_id": None, "sep_token_id": None}),
+    "modernbert-decoder": ("ModernBertDecoder", MODERN, {**dict.fromkeys(ENDS, 1), "num_hidden_layers": 5, "local_attention": 8}),
     "nomic_bert": ("NomicBert", WORDPIECE, {"hidden_act": "silu"}),
     "gte": ("Gte", BYTES, {"type_vocab_size": 2}),
     "eurobert": ("EuroBert", BYTES, {"num_key_value_heads": 2, "hidden_act": "silu"}),
@@ -96,7 +98,7 @@ def peer_model(kind: str, tokenizer: Tokenizer, of: str = "Model") -> Any:
     shape = DISTILLED if kind == "distilbert" else SHAPE
     pad = tokenizer.token_to_id(marks(special)[2])
     config = getattr(transformers, f"{name}Config")(
-        **{**shape, **more}, vocab_size=tokenizer.get_vocab_size(), pad_token_id=pad, bos_token_id=None, eos_token_id=None
+        **{**shape, "bos_token_id": None, "eos_token_id": None, **more}, vocab_size=tokenizer.get_vocab_size(), pad_token_id=pad
     )
     torch.manual_seed(0)
     model = getattr(transformers, f"{name}{of}")(config).eval()

@@ -25,16 +25,16 @@ from mtlkit.model.interop.classifier import Classifier, read_classifier, transfo
 from mtlkit.model.interop.head_files import read_heads, read_tasks
 from mtlkit.model.interop.json_files import read_object
 from mtlkit.model.interop.language_model import is_generator
-from mtlkit.model.interop.masked_head import is_masked, read_their_masked_head
 from mtlkit.model.interop.modules import MODULES, read_classifier_modules, read_modules
 from mtlkit.model.interop.peft import apply_adapter, base_of
+from mtlkit.model.interop.prediction_head import has_head, read_their_head
 from mtlkit.model.interop.reading import describe_foreign, read_foreign
 from mtlkit.model.interop.settings.model_kinds import dropped_head
 from mtlkit.model.interop.settings.tokenizer import read_tokenizer_settings
 from mtlkit.model.interop.settings.vectors import check_prompt_end
 from mtlkit.model.interop.stray_weights import weights_note
-from mtlkit.model.masked import MaskedHead, read_masked_head
 from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.model.prediction_head import PredictionHead, read_prediction_head
 from mtlkit.runs.record import TOKENIZER, RunRecord, is_export, verify
 
 
@@ -43,7 +43,7 @@ class LoadedWeights:
     """A model on the CPU in evaluation mode, with its tokenizer.
 
     `record` is None for models that mtlkit did not train; `classifies`: such a model has the head of a sequence classifier.
-    `note` names what in a Hugging Face folder is unknown or ignored.
+    `note` names what in a Hugging Face folder is unknown or ignored. `head` predicts tokens; None unless it is asked for.
     """
 
     model: MultiTaskModel
@@ -52,6 +52,7 @@ class LoadedWeights:
     record: RunRecord | None
     note: str = ""
     classifies: bool = False
+    head: PredictionHead | None = None
 
     def merged(self) -> LoadedWeights:
         """The same model with the adapter of all tasks in the weights."""
@@ -133,28 +134,30 @@ def _load_adapter(path: Path) -> LoadedWeights:
     return replace(loaded, model=model, checkpoint=with_heads(loaded.checkpoint, tasks), note=note)
 
 
-def load_weights(path: Path, *, classifier: bool = True, merge: bool = True, masked: bool = False) -> LoadedWeights:
+def load_weights(path: Path, *, classifier: bool = True, merge: bool = True, head: bool = False) -> LoadedWeights:
     """Loads a folder and checks the SHA-256 of every file of a run; with `classifier`, a sequence classifier or CrossEncoder with
-    its head; with `merge`, the adapter of all tasks becomes part of the weights. `masked`: the caller loads the head for masked
-    tokens, too. Raises IntegrityError, UsageError for an ONNX export."""
+    its head; with `merge`, the adapter of all tasks becomes part of the weights; with `head`, the head that predicts tokens.
+    Raises IntegrityError, UsageError for an ONNX export."""
     if is_export(path):
         raise UsageError(f"{path} is an ONNX export without weights; use --backend onnx or specify the run it was exported from")
     if is_adapter(path):
         return _load_adapter(path)
     if is_foreign(path):
         model, checkpoint = read_foreign(path, classifier=classifier)
-        head = read_classifier(path) if classifier else None
-        note = _note(path, checkpoint, head, masked)
-        return LoadedWeights(model, checkpoint, _encoder(path, checkpoint), None, note, head is not None)
+        read = read_classifier(path) if classifier else None
+        note = _note(path, checkpoint, read, head)
+        theirs = read_their_head(path, checkpoint.architecture) if head else None
+        return LoadedWeights(model, checkpoint, _encoder(path, checkpoint), None, note, read is not None, theirs)
     record = verify(path)
     model, checkpoint = load_model(path)
-    loaded = LoadedWeights(model, checkpoint, _encoder(path, checkpoint), record)
+    own = read_prediction_head(path, checkpoint.architecture) if head else None
+    loaded = LoadedWeights(model, checkpoint, _encoder(path, checkpoint), record, head=own)
     return loaded.merged() if merge and SHARED in checkpoint.adapters else loaded
 
 
-def masked_head_of(path: Path, architecture: Architecture) -> MaskedHead | None:
-    """The head of a model that predicts masked tokens; None if the folder has none. Raises IntegrityError."""
-    return read_their_masked_head(path, architecture) if is_foreign(path) else read_masked_head(path, architecture)
+def prediction_head_of(path: Path, architecture: Architecture) -> PredictionHead | None:
+    """The head of a model that predicts tokens; None if the folder has none. Raises IntegrityError."""
+    return read_their_head(path, architecture) if is_foreign(path) else read_prediction_head(path, architecture)
 
 
 def unloaded_head(path: Path) -> str:
@@ -167,7 +170,7 @@ def unloaded_head(path: Path) -> str:
     return dropped_head(read_object(read_modules(path).folder / CONFIG))
 
 
-def _note(path: Path, checkpoint: ModelDescription, classifier: Classifier | None, masked: bool) -> str:
+def _note(path: Path, checkpoint: ModelDescription, classifier: Classifier | None, predicts: bool) -> str:
     """What in a Hugging Face folder is unknown or ignored, or how its classifier is used, in one line."""
     if classifier is not None:
         modules = read_classifier_modules(path)
@@ -176,7 +179,7 @@ def _note(path: Path, checkpoint: ModelDescription, classifier: Classifier | Non
     modules = read_modules(path)
     config = read_object(modules.folder / CONFIG)
     head = dropped_head(config)
-    outcome = "" if masked and is_masked(config) else " not loaded"
+    outcome = "" if predicts and has_head(config) else " not loaded"
     weights = weights_note(modules.folder, checkpoint.architecture, config)
     return "; ".join(filter(None, [modules.note, f"{path}: {head}{outcome}" if head else "", weights]))
 

@@ -1,16 +1,17 @@
-"""Next-token prediction: the loss for pretraining."""
+"""Language models: an encoder with the layers that predict tokens, and the loss of the next token."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from mtlkit.batch import Batch
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.layers.products import repeated_product
+from mtlkit.model.prediction_head import PredictionHead
 
 CHUNK = 256  # tokens per block of logits, small enough to stay in the CPU cache
 
@@ -59,27 +60,52 @@ class TiedCrossEntropy(torch.autograd.Function):
         return grad_states * grads[0], grad_weight * grads[0], None, None if grad_bias is None else grad_bias * grads[0]
 
 
-def next_token_loss(model: Encoder, batch: Batch, targets_T: Tensor) -> Tensor:
+class LanguageModel(nn.Module):
+    """An encoder with the head that predicts tokens. Its dropout is that of the encoder."""
+
+    def __init__(self, encoder: Encoder, head: PredictionHead) -> None:
+        super().__init__()
+        self.encoder, self.head = encoder, head
+
+
+def next_token_loss(model: Encoder, batch: Batch, targets_T: Tensor, head: PredictionHead | None = None) -> Tensor:
     """Mean loss in nats of predicting `targets_T`, the next token for each token of the batch; the output layer is the token
-    embedding (Press & Wolf 2017).
+    embedding (Press & Wolf 2017), after a head if the model has one.
     """
-    states_TD = model(batch)
+    states_TD, bias_V = outputs(model(batch), head)
     weight = model.tokens.weight
     if torch.is_grad_enabled():
-        loss: Tensor = TiedCrossEntropy.apply(states_TD, weight, targets_T)  # type: ignore[no-untyped-call]
+        loss: Tensor = TiedCrossEntropy.apply(states_TD, weight, targets_T, bias_V)  # type: ignore[no-untyped-call]
         return loss
-    return _losses(states_TD, weight, targets_T).mean()
+    return _losses(states_TD, weight, targets_T, bias_V).mean()
 
 
-def token_losses(model: Encoder, batch: Batch, targets_T: Tensor) -> Tensor:
+def token_losses(model: Encoder, batch: Batch, targets_T: Tensor, head: PredictionHead | None = None) -> Tensor:
     """The loss per target in nats, (T,), without gradients."""
-    return _losses(model(batch), model.tokens.weight, targets_T)
+    states_TD, bias_V = outputs(model(batch), head)
+    return _losses(states_TD, model.tokens.weight, targets_T, bias_V)
 
 
-def _losses(states_TD: Tensor, weight_VD: Tensor, targets_T: Tensor) -> Tensor:
+def token_logits(model: Encoder, batch: Batch, head: PredictionHead | None = None) -> Tensor:
+    """The logits at each token of the batch, (T, vocabulary)."""
+    states_TD, bias_V = outputs(model(batch), head)
+    return _logits(states_TD, model.tokens.weight, bias_V)
+
+
+def outputs(states_TD: Tensor, head: PredictionHead | None) -> tuple[Tensor, Tensor | None]:
+    """What the output layer reads, (T, D), and its bias for each token."""
+    return (states_TD, None) if head is None else (head(states_TD), head.bias)
+
+
+def _logits(states_TD: Tensor, weight_VD: Tensor, bias_V: Tensor | None) -> Tensor:
+    logits = (states_TD @ weight_VD.to(states_TD.dtype).T).float()
+    return logits if bias_V is None else logits.add_(bias_V)
+
+
+def _losses(states_TD: Tensor, weight_VD: Tensor, targets_T: Tensor, bias_V: Tensor | None) -> Tensor:
     return torch.cat(
         [
-            functional.cross_entropy((states @ weight_VD.to(states.dtype).T).float(), targets, reduction="none")
+            functional.cross_entropy(_logits(states, weight_VD, bias_V), targets, reduction="none")
             for states, targets in zip(torch.split(states_TD, CHUNK), torch.split(targets_T, CHUNK), strict=True)
         ]
     )

@@ -21,8 +21,8 @@ from mtlkit.errors import DataError, UsageError, listed
 from mtlkit.inference.compute import Compute, choose_compute
 from mtlkit.inference.find_model import ModelRef
 from mtlkit.model.encoder import Encoder
-from mtlkit.model.masked import write_masked_head
 from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.model.prediction_head import write_prediction_head
 from mtlkit.recipes.evaluation.masked import masked_perplexity
 from mtlkit.recipes.evaluation.perplexity import HeldOutTexts, perplexity, read_held_out
 from mtlkit.recipes.inputs.next_command import next_command
@@ -38,7 +38,7 @@ from mtlkit.training.distributed.agreement import check_equal
 from mtlkit.training.distributed.ranks import ALONE, Ranks
 from mtlkit.training.events import Event, Finished, Note, result
 from mtlkit.training.loop import DivergedStep
-from mtlkit.training.objectives.language import LanguageObjective, MaskedTokens
+from mtlkit.training.objectives.language import LanguageObjective, MaskedTokens, NextToken
 from mtlkit.training.pretraining import Pretraining
 
 NEXT = "mtlkit train-sentence"
@@ -101,7 +101,7 @@ def _save(
     with session.saving(saver), staged(session.out) as folder:
         session.hand_over(folder)
         if start.head is not None:
-            write_masked_head(folder, start.head)
+            write_prediction_head(folder, start.head)
         provenance = Provenance("pretrain", session.options, corpus.data, start.parent, session.started)
         save_run(folder, session.out, trained, provenance, metrics)
     session.end()
@@ -123,7 +123,8 @@ def measured(
     """The figures of the trained base on held-out texts."""
     if isinstance(objective, MaskedTokens):
         return masked_perplexity(objective.model, corpus.held_out, objective.masking, corpus.windows.length, compute, ranks)
-    return perplexity(backbone, corpus.held_out, compute, ranks)
+    head = objective.head if isinstance(objective, NextToken) else None
+    return perplexity(backbone, corpus.held_out, compute, ranks, head)
 
 
 def result_line(metrics: Mapping[str, Any]) -> str:

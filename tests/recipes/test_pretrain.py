@@ -150,4 +150,4 @@ def test_options_that_do_not_fit_a_given_model_are_refused(runs: Path, data: Pat
 def test_fresh_weights_can_learn_masked_tokens(data: Path, tmp_path: Path) -> None:
     finished = pretrain(options(data, tmp_path / "run", objective="mlm", mask="words"))
     assert load(finished.run).checkpoint.architecture.attention == "bidirectional"
-    assert (tmp_path / "run" / "masked_head.safetensors").is_file()
+    assert (tmp_path / "run" / "prediction_head.safetensors").is_file()

@@ -19,7 +19,8 @@ from mtlkit.data.masking import Masking
 from mtlkit.data.windows import WindowSampler
 from mtlkit.inference.compute import Compute
 from mtlkit.model.encoder import Encoder
-from mtlkit.model.masked import MaskedHead, MaskedLanguageModel
+from mtlkit.model.masked import MaskedLanguageModel
+from mtlkit.model.prediction_head import PredictionHead
 from mtlkit.training import spikes as loss_spikes
 from mtlkit.training.events import Event, Progress
 from mtlkit.training.incidents import StepSkipped
@@ -45,7 +46,7 @@ def train(compute: Compute) -> Train:
         objective: LanguageObjective = NextToken(model)
         if more.get("objective") == "mlm":
             model.attend("bidirectional")
-            objective = MaskedTokens(MaskedLanguageModel(model, MaskedHead(model.architecture)), MASKING, seed=0)
+            objective = MaskedTokens(MaskedLanguageModel(model, PredictionHead(model.architecture)), MASKING, seed=0)
         ids = np.random.default_rng(0).integers(0, 50, 26 * LENGTH + 1).astype(np.uint16)
         options = PretrainOptions(**{"context": LENGTH, "batch_tokens": 8 * LENGTH, "epochs": 2, "learning_rate": 1e-2, **more})
         training = Pretraining(objective, WindowSampler(ids, LENGTH), options, compute)

@@ -18,7 +18,7 @@ from mtlkit.model.backbone import Backbone
 from mtlkit.model.description import CONFIG
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.interop.dense import write_dense_weights
-from mtlkit.model.interop.families.base import ACTIVATION_NAMES, FAMILIES, Family
+from mtlkit.model.interop.families.base import ACTIVATION_NAMES, FAMILIES, Family, relative_of
 from mtlkit.model.interop.modules import TOKENIZER_CONFIG, write_modules
 from mtlkit.model.interop.names import SECOND_TYPE, TOKEN_WEIGHTS, in_transformer, theirs_from
 from mtlkit.model.interop.word_weights import word_weights
@@ -57,7 +57,7 @@ class TokenizerFacts:
 def family_for(architecture: Architecture) -> Family:
     """The model type of transformers that computes the same. Raises UsageError with the reason if there is none."""
     causal = architecture.attention == "causal"
-    family = FAMILIES.get(str(architecture.family))
+    family = relative_of(architecture.family, causal=causal)
     if architecture.norm == "pre" and (family is None or family.native):
         family = next((family for family in FAMILIES.values() if family.native and family.causal is causal), None)
     reasons = {"its norms stand after each addition, and it came from no known model": family is None}
@@ -75,7 +75,8 @@ def family_for(architecture: Architecture) -> Family:
             f"{family.model_class} has embeddings as wide as its blocks": architecture.widens and "widen" not in family.names,
             f"each layer of {family.model_class} has weights of its own": architecture.layer_groups is not None
             and "layer_groups" not in family.keys,
-            f"{family.model_class} has other blocks": family.read_options(_keys(family, architecture)) != architecture.blocks,
+            f"{family.model_class} has other blocks": family.read_options(_keys(family, architecture)).effective
+            != architecture.blocks.effective,
         }
     wrong = [reason for reason, holds in reasons.items() if holds]
     if family is None or wrong:

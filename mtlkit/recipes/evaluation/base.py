@@ -13,9 +13,10 @@ from mtlkit.data.masking import masking_of
 from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.errors import UsageError
 from mtlkit.inference.engines.torch_engine import TorchEngine
-from mtlkit.inference.load_weights import masked_head_of
+from mtlkit.inference.load_weights import prediction_head_of
 from mtlkit.inference.loaded_model import LoadedModel
 from mtlkit.model.encoder import own_encoder
+from mtlkit.model.interop.families.base import has_causal_head
 from mtlkit.model.masked import MaskedLanguageModel
 from mtlkit.recipes.evaluation.masked import masked_perplexity
 from mtlkit.recipes.evaluation.perplexity import perplexity, read_held_out
@@ -31,8 +32,9 @@ def evaluate_base(options: EvalOptions, loaded: LoadedModel, tally: SkippedRows)
     if options.prompt is not None:
         raise UsageError("--prompt applies to vectors and heads, not to the perplexity of a base; remove it")
     architecture = loaded.checkpoint.architecture
-    head = masked_head_of(loaded.path, architecture)
-    if architecture.attention != "causal" and head is None:
+    head = prediction_head_of(loaded.path, architecture)
+    causal = architecture.attention == "causal"
+    if head is None and (not causal or has_causal_head(architecture)):
         raise UsageError(
             f"--text needs a base that predicts the next token or masked tokens, and {loaded.name} does neither; remove it"
         )
@@ -40,11 +42,14 @@ def evaluate_base(options: EvalOptions, loaded: LoadedModel, tally: SkippedRows)
         raise UsageError(f"{loaded.name} has no heads, and perplexity needs weights; name the run itself, with --backend torch")
     held_out = read_held_out(evaluation_texts(options, loaded, tally), loaded.encoder)
     backbone, compute = own_encoder(engine.model.backbone), engine.compute
-    if head is None:
-        return perplexity(backbone, held_out, compute)
+    if head is not None:
+        head = head.to(compute.device)
+    if causal:
+        return perplexity(backbone, held_out, compute, head=head if has_causal_head(architecture) else None)
+    assert head is not None
     trained = PretrainOptions() if loaded.record is None else restored(PretrainOptions, loaded.record.options)
     masking = masking_of(loaded.encoder.tokenizer, architecture.vocab_size, trained.mask_share, trained.mask)
-    model = MaskedLanguageModel(backbone, head.to(compute.device))
+    model = MaskedLanguageModel(backbone, head)
     return masked_perplexity(model, held_out, masking, min(trained.context, architecture.max_length), compute)
 
 

@@ -20,6 +20,7 @@ from mtlkit.evaluation.intervals import Interval, bootstrap_interval
 from mtlkit.inference.compute import Compute
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.language import token_losses
+from mtlkit.model.prediction_head import PredictionHead
 from mtlkit.seeding import generator
 from mtlkit.training.distributed.ranks import ALONE, Ranks
 from mtlkit.training.pretraining import window_batch
@@ -49,7 +50,9 @@ def read_held_out(texts: list[str], encoder: TextEncoder) -> HeldOutTexts:
 
 
 @torch.no_grad()
-def perplexity(model: Encoder, held_out: HeldOutTexts, compute: Compute, ranks: Ranks = ALONE) -> dict[str, Any]:
+def perplexity(
+    model: Encoder, held_out: HeldOutTexts, compute: Compute, ranks: Ranks = ALONE, head: PredictionHead | None = None
+) -> dict[str, Any]:
     """Loss in nats per token, perplexity per token, and bits per byte of UTF-8, which do not depend on the tokenizer.
 
     All tokens but the first are scored once, each with at least half a context before it if there is as much text. Tokens that
@@ -58,7 +61,7 @@ def perplexity(model: Encoder, held_out: HeldOutTexts, compute: Compute, ranks: 
     too short, IntegrityError if the loss is not finite. Several processes, `ranks`, compute a part of the losses each.
     """
     model.eval()
-    losses = _losses(model, held_out.ids, compute, ranks)
+    losses = _losses(model, held_out.ids, compute, ranks, head)
     is_text = ~np.isin(held_out.ids[1:], list(held_out.special))
     size = sum(len(text.encode("utf-8", "surrogatepass")) for text in held_out.texts)
     if not is_text.any() or not size:
@@ -100,7 +103,9 @@ def finite_exp(loss: float) -> float:
     return math.exp(loss)
 
 
-def _losses(model: Encoder, ids: NDArray[np.unsignedinteger], compute: Compute, ranks: Ranks) -> NDArray[np.float64]:
+def _losses(
+    model: Encoder, ids: NDArray[np.unsignedinteger], compute: Compute, ranks: Ranks, head: PredictionHead | None
+) -> NDArray[np.float64]:
     """The losses of all tokens but the first, in order."""
     context = min(model.architecture.max_length, len(ids) - 1)
     windows = strides(len(ids) - 1, context)
@@ -112,7 +117,7 @@ def _losses(model: Encoder, ids: NDArray[np.unsignedinteger], compute: Compute, 
         inside = np.concatenate([np.arange(start, start + context) for start, _ in group])
         batch, targets = window_batch(ids[inside].astype(np.int64), ids[inside + 1].astype(np.int64), context, compute.device)
         with compute.autocast():
-            losses = token_losses(model, batch, targets).double().cpu().numpy().reshape(len(group), context)
+            losses = token_losses(model, batch, targets, head).double().cpu().numpy().reshape(len(group), context)
         own.append(np.concatenate([row[context - scored :] for row, (_, scored) in zip(losses, group, strict=True)]))
     return np.concatenate(ranks.in_order(own))
 

@@ -16,11 +16,13 @@ from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import UsageError, listed
 from mtlkit.inference.compute import Compute
 from mtlkit.inference.find_model import ModelRef, find_model
-from mtlkit.inference.load_weights import load_weights, masked_head_of, read_description
+from mtlkit.inference.load_weights import load_weights, read_description
 from mtlkit.model.encoder import Encoder, own_encoder
 from mtlkit.model.interop.auto.models import check_supported
-from mtlkit.model.masked import MaskedHead, MaskedLanguageModel
+from mtlkit.model.interop.families.base import has_causal_head
+from mtlkit.model.masked import MaskedLanguageModel
 from mtlkit.model.multitask import MultiTaskModel
+from mtlkit.model.prediction_head import PredictionHead
 from mtlkit.model.randomness import draw_from, drawing_from
 from mtlkit.recipes.inputs.model_record import model_record
 from mtlkit.recipes.training.initial_model import set_dropout
@@ -33,13 +35,13 @@ ATTENTION: dict[LanguageObjectiveName, Attention] = {"clm": "causal", "mlm": "bi
 @dataclass(frozen=True)
 class BaseStart:
     """An encoder to train on text, on the compute device, and the parts of its model that a run keeps. `origin` is the model that
-    it was loaded from (None: fresh weights), and `head` predicts masked tokens, if these are the objective."""
+    it was loaded from (None: fresh weights), and `head` predicts tokens, if more than the output layer does."""
 
     backbone: Encoder
     encoder: TextEncoder
     objective: LanguageObjective
     origin: ModelRef | None = None
-    head: MaskedHead | None = None
+    head: PredictionHead | None = None
     vectors: VectorSettings = field(default_factory=VectorSettings)
     notes: tuple[str, ...] = ()
 
@@ -80,17 +82,18 @@ def fresh_start(options: PretrainOptions, tokenizer: Tokenizer, compute: Compute
     with drawing_from(random):
         architecture = replace(fresh_architecture(options, tokenizer.get_vocab_size()), dropout=options.dropout)
         backbone = Encoder(architecture)
-        head = MaskedHead(architecture) if options.objective == "mlm" else None
+        head = PredictionHead(architecture) if has_head(options.objective or "clm", architecture) else None
     return _start(BaseStart(backbone, encoder, NextToken(backbone), head=head), options, compute, random)
 
 
 def continued_start(options: PretrainOptions, origin: ModelRef, compute: Compute) -> BaseStart:
     """A model to train further, without its heads. Raises UsageError, IntegrityError."""
-    loaded = load_weights(origin.path, classifier=False, masked=options.objective != "clm")
-    backbone, random = own_encoder(loaded.model.backbone), torch.Generator().manual_seed(options.seed)
-    own = next(name for name, attention in ATTENTION.items() if attention == backbone.architecture.attention)
+    described, random = read_description(origin.path, classifier=False).architecture, torch.Generator().manual_seed(options.seed)
+    own = next(name for name, attention in ATTENTION.items() if attention == described.attention)
     objective = options.objective or own
-    notes = [loaded.note]
+    headed = has_head(objective, described)
+    loaded = load_weights(origin.path, classifier=False, head=headed)
+    backbone, head, notes = own_encoder(loaded.model.backbone), loaded.head, [loaded.note]
     if objective != own:
         backbone.attend(ATTENTION[objective])
         now = "only what comes before it" if objective == "clm" else "the whole text"
@@ -98,12 +101,9 @@ def continued_start(options: PretrainOptions, origin: ModelRef, compute: Compute
             f"--objective {objective}: a token sees {now}, unlike before; --objective {own} keeps the attention of {origin}"
         )
     set_dropout(MultiTaskModel(backbone), options.dropout)
-    head = None
-    if objective == "mlm":
-        head = masked_head_of(origin.path, backbone.architecture)
-        if head is None:
-            with drawing_from(random):
-                head = MaskedHead(backbone.architecture).fit_scale(backbone.tokens.weight)
+    if headed and head is None:
+        with drawing_from(random):
+            head = PredictionHead(backbone.architecture).fit_scale(backbone.tokens.weight)
     if loaded.model.tasks:
         notes.append(f"without the heads of {origin}: {listed(loaded.model.tasks)}")
     start = BaseStart(
@@ -112,10 +112,15 @@ def continued_start(options: PretrainOptions, origin: ModelRef, compute: Compute
     return _start(start, options, compute, random)
 
 
+def has_head(objective: LanguageObjectiveName, architecture: Architecture) -> bool:
+    """Whether an objective predicts tokens through a head."""
+    return objective == "mlm" or has_causal_head(architecture)
+
+
 def _start(start: BaseStart, options: PretrainOptions, compute: Compute, random: torch.Generator) -> BaseStart:
     """The start on the device with its objective, where dropout draws from `random`."""
-    objective = start.objective
-    if start.head is not None:
+    objective: LanguageObjective = NextToken(start.backbone, start.head)
+    if start.backbone.architecture.attention == "bidirectional" and start.head is not None:
         rows = start.backbone.architecture.vocab_size
         masking = masking_of(start.encoder.tokenizer, rows, options.mask_share, options.mask)
         objective = MaskedTokens(MaskedLanguageModel(start.backbone, start.head), masking, options.seed)

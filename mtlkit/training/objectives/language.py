@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from mtlkit.batch import Batch
 from mtlkit.data.masking import Masking
 from mtlkit.model.encoder import Encoder
-from mtlkit.model.language import next_token_loss
+from mtlkit.model.language import LanguageModel, next_token_loss
 from mtlkit.model.masked import MaskedLanguageModel
+from mtlkit.model.prediction_head import PredictionHead
 from mtlkit.seeding import generator
 
 NEXT_TOKEN, MASKED_TOKEN = "next token", "masked token"
@@ -41,12 +42,13 @@ class LanguageObjective(Protocol):
 
 
 class NextToken:
-    """Predicts the token after each from those before it."""
+    """Predicts the token after each from those before it, through a head if the model has one."""
 
     name = NEXT_TOKEN
 
-    def __init__(self, model: Encoder) -> None:
-        self.model = model
+    def __init__(self, encoder: Encoder, head: PredictionHead | None = None) -> None:
+        self.encoder, self.head = encoder, head
+        self.model: nn.Module = encoder if head is None else LanguageModel(encoder, head)
 
     def inputs(self, ids: Ids, following: Ids, epoch: int, number: int) -> tuple[Ids, Ids, None]:
         del epoch, number
@@ -54,7 +56,7 @@ class NextToken:
 
     def loss(self, batch: Batch, targets_M: Tensor, places_M: Tensor | None) -> Tensor:
         del places_M
-        return next_token_loss(self.model, batch, targets_M)
+        return next_token_loss(self.encoder, batch, targets_M, self.head)
 
 
 class MaskedTokens:

@@ -43,6 +43,6 @@ FAMILIES.add(
         always_widens=True,
         unused={"pooler": lambda shape: (shape.dim, shape.dim)},
         classifier=("tanh", "pooler", "classifier"),
-        masked=("predictions.dense", "predictions.LayerNorm", "predictions.bias", "predictions.decoder.bias"),
+        head=("predictions.dense", "predictions.LayerNorm", "predictions.bias", "predictions.decoder.bias"),
     )
 )

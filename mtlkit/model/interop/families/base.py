@@ -59,10 +59,11 @@ class Family:
     unused          their layers that no vector depends on, with the shape of the weight; if a file lacks them, transformers
                     warns and initialises them randomly
     tokenizer       the default tokenizer class, without the suffix "Tokenizer"
-    language_model  their class with an output layer, and the name of the base in its weights; "" if there is none
+    language_model  their class that predicts tokens, and the name of the base in its weights; "" if none is exported
     classifier      the form of the head of their sequence classifier, which reads the first token, and its two linear layers
-    masked          of their class that predicts masked tokens: the linear layer, the norm, and the bias of the output layer, by
-                    any of its names
+    head            of their class that predicts tokens, if it has more than an output layer: the linear layer, the norm, and the
+                    bias of the output layer, by any of its names
+    relative        the family that differs only in its attention, causal or bidirectional, and in names
 
     Two rates of dropout are written for those who train an export further: that of attention weights, of which ours has none, and
     that of embeddings, where it has a key of its own.
@@ -101,7 +102,8 @@ class Family:
     unused: Mapping[str, Callable[[Architecture], Shape]] = field(default_factory=dict)
     language_model: tuple[str, str] = ("", "")
     classifier: tuple[str, ...] = ()
-    masked: tuple[str, ...] = ()
+    head: tuple[str, ...] = ()
+    relative: str = ""
     attention_dropout: str = "attention_probs_dropout_prob"
     embedding_dropout: str = ""
 
@@ -148,3 +150,15 @@ ACTIVATION_NAMES = {
     "silu": "silu",
     "swish": "silu",
 }
+
+
+def relative_of(name: str | None, *, causal: bool) -> Family | None:
+    """The family of this name, or its relative with such attention; None if it is unknown."""
+    family = FAMILIES.get(str(name))
+    return FAMILIES[family.relative] if family is not None and family.causal is not causal and family.relative else family
+
+
+def has_causal_head(architecture: Architecture) -> bool:
+    """Whether the next token is predicted through a head, as it is in the causal class of the family of these blocks."""
+    family = relative_of(architecture.family, causal=True)
+    return family is not None and family.causal and bool(family.head)

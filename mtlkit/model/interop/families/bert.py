@@ -61,7 +61,7 @@ BERT = FAMILIES.add(
         demands=DEMANDS,
         unused=POOLER,
         classifier=("tanh", "pooler.dense", "classifier"),
-        masked=(f"{TRANSFORM}.dense", f"{TRANSFORM}.LayerNorm", *BIASES),
+        head=(f"{TRANSFORM}.dense", f"{TRANSFORM}.LayerNorm", *BIASES),
     )
 )
 XLM_ROBERTA = FAMILIES.add(
@@ -73,7 +73,7 @@ XLM_ROBERTA = FAMILIES.add(
         shifted=True,
         defaults={**DEFAULTS, "pad_token_id": 1},
         classifier=("tanh", "classifier.dense", "classifier.out_proj"),
-        masked=("lm_head.dense", "lm_head.layer_norm", "lm_head.bias", "lm_head.decoder.bias"),
+        head=("lm_head.dense", "lm_head.layer_norm", "lm_head.bias", "lm_head.decoder.bias"),
     )
 )
 FAMILIES.add(replace(XLM_ROBERTA, name="camembert", model_class="CamembertModel", tokenizer="Camembert"))
@@ -96,6 +96,6 @@ FAMILIES.add(
         defaults={**DEFAULTS, "hidden_size": 256, "num_attention_heads": 4, "intermediate_size": 1024, "embedding_size": 128},
         unused={},
         classifier=("mlp", "classifier.dense", "classifier.out_proj"),
-        masked=("generator_predictions.dense", "generator_predictions.LayerNorm", "generator_lm_head.bias"),
+        head=("generator_predictions.dense", "generator_predictions.LayerNorm", "generator_lm_head.bias"),
     )
 )

@@ -42,7 +42,7 @@ FAMILIES.add(
         tokenizer="Bert",
         block="transformer.layer.{}",
         classifier=("relu", "pre_classifier", "classifier"),
-        masked=("vocab_transform", "vocab_layer_norm", "vocab_projector.bias"),
+        head=("vocab_transform", "vocab_layer_norm", "vocab_projector.bias"),
         aliases={"dim": "hidden_size", "n_heads": "num_attention_heads", "n_layers": "num_hidden_layers"},
         attention_dropout="attention_dropout",
     )

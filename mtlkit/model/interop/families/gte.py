@@ -79,7 +79,7 @@ GTE = FAMILIES.add(
         write_options=write_options,
         option_keys=ROPE_KEYS,
         classifier=("tanh", "pooler.dense", "classifier"),
-        masked=("lm_head.dense", "lm_head.norm", "lm_head.decoder.bias"),
+        head=("lm_head.dense", "lm_head.norm", "lm_head.decoder.bias"),
     )
 )
 FAMILIES.add(

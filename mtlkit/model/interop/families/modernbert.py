@@ -18,6 +18,11 @@ BASES = {GLOBAL: ("global_rope_theta", 160_000.0), LOCAL: ("local_rope_theta", 1
 def read_options(config: Mapping[str, Any]) -> BlockOptions:
     if config.get("sliding_window") is not None:  # their class sets local_attention by it
         raise UnsupportedSetting("sliding_window", config["sliding_window"], (None, f"local_attention, {WINDOW} by default"))
+    return block_options(config, int(number(config, "local_attention", WINDOW)) // 2)
+
+
+def block_options(config: Mapping[str, Any], window: int) -> BlockOptions:
+    """The options of blocks whose local layers see so many tokens on either side."""
     ropes = {}
     for kind, (key, base) in BASES.items():
         parameters = {**entries(entries(config, "rope_parameters"), kind), **entries(config, "rope_scaling")}
@@ -29,7 +34,7 @@ def read_options(config: Mapping[str, Any]) -> BlockOptions:
         rotary_base=ropes[GLOBAL][0],
         local_rotary_base=ropes[LOCAL][0],
         rotary_scale=ropes[GLOBAL][1],
-        window=int(number(config, "local_attention", WINDOW)) // 2,
+        window=window,
         local_layers=local,
         gated=True,
         norm_bias=config.get("norm_bias") or False,
@@ -63,7 +68,7 @@ def write_options(architecture: Architecture) -> dict[str, Any]:
     return {
         "layer_types": [LOCAL if layer in options.local_layers else GLOBAL for layer in range(architecture.layers)],
         **({} if every is None else {"global_attn_every_n_layers": every}),  # read before version 5 of transformers
-        "local_attention": 2 * (options.window or 0),
+        "local_attention": WINDOW if options.window is None else 2 * options.window,
         "rope_parameters": {kind: rope_parameters(base, options.rotary_scale) for kind, base in bases.items()},
         **{BASES[kind][0]: base for kind, base in bases.items()},  # read before version 5
         "norm_bias": options.norm_bias,
@@ -76,7 +81,7 @@ def _local(architecture: Architecture, every: int) -> tuple[int, ...]:
     return tuple(layer for layer in range(architecture.layers) if layer % every)
 
 
-FAMILIES.add(
+MODERNBERT = FAMILIES.add(
     Family(
         "modernbert",
         "ModernBertModel",
@@ -109,6 +114,7 @@ FAMILIES.add(
             "norm_eps": 1e-5,
             "mlp_dropout": 0.0,
             "hidden_activation": "gelu",
+            "classifier_activation": "gelu",
             "pad_token_id": 50283,
         },
         ("attn.Wqkv",),
@@ -117,7 +123,9 @@ FAMILIES.add(
         pre_norm=True,
         attention_dropout="attention_dropout",
         embedding_dropout="embedding_dropout",
-        masked=("head.dense", "head.norm", "decoder.bias"),
+        language_model=("ModernBertForMaskedLM", "model"),
+        relative="modernbert-decoder",
+        head=("head.dense", "head.norm", "decoder.bias"),
         read_options=read_options,
         write_options=write_options,
         option_keys=(

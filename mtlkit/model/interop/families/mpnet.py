@@ -22,6 +22,6 @@ FAMILIES.add(
         demands=FIXED,
         unused=POOLER,
         classifier=("tanh", "classifier.dense", "classifier.out_proj"),
-        masked=("lm_head.dense", "lm_head.layer_norm", "lm_head.bias", "lm_head.decoder.bias"),
+        head=("lm_head.dense", "lm_head.layer_norm", "lm_head.bias", "lm_head.decoder.bias"),
     )
 )

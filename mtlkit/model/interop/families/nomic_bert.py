@@ -77,6 +77,6 @@ FAMILY = FAMILIES.add(
         write_options=write_options,
         option_keys=(*ROPE_KEYS, "rotary_emb_base"),
         classifier=("tanh", "pooler.dense", "classifier"),
-        masked=(f"{TRANSFORM}.dense", f"{TRANSFORM}.layer_norm", *BIASES),
+        head=(f"{TRANSFORM}.dense", f"{TRANSFORM}.layer_norm", *BIASES),
     )
 )
