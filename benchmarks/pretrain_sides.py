@@ -52,8 +52,8 @@ def pieces(windows: WindowSampler, per_step: int) -> Iterator[MicroBatch]:
         raise SystemExit(f"{len(windows)} windows of {CONTEXT} tokens are too few for steps of {per_step}; give more text")
     epoch = 0
     while True:
-        batches, shift = windows.epoch(epoch, 0, per_step)
-        yield from (windows.take(batch, shift) for batch in batches if len(batch) == per_step)
+        batches = windows.epoch(epoch, 0, per_step)
+        yield from (windows.take(batch) for batch in batches if len(batch.starts) == per_step)
         epoch += 1
 
 

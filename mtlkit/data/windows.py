@@ -1,15 +1,77 @@
-"""Windows of a packed stream of tokens, for pretraining: of one stream, or of several in given shares."""
+"""Windows of a packed stream of tokens, for pretraining: of one stream, or of several in given shares.
+
+`documents.py` packs the same tokens without letting texts see each other.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit.data.batching import Rows, shuffled_passes
+from mtlkit.data.encoded import ranges
 from mtlkit.seeding import generator
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """Parts of a stream of tokens that a batch has, each seen on its own: where they start, and their lengths, (N,) each."""
+
+    starts: Rows
+    lengths: Rows
+
+    def between(self, first: int, after: int) -> Pieces:
+        return Pieces(self.starts[first:after], self.lengths[first:after])
+
+
+@dataclass(frozen=True)
+class SourceShare:
+    """What one source gives to an epoch: its share of the tokens, and how often all of it is seen."""
+
+    share: float
+    passes: float
+
+
+class TokenSampler(Protocol):
+    """Batches of T tokens `ids` for pretraining, as a pure function of seed and epoch. No piece has more than `length` tokens."""
+
+    @property
+    def ids(self) -> NDArray[np.unsignedinteger]: ...
+
+    @property
+    def length(self) -> int: ...
+
+    @property
+    def counts(self) -> Rows:
+        """How many windows each source fills, (S,)."""
+        ...
+
+    @property
+    def shares_of_epoch(self) -> list[SourceShare]:
+        """What each source gives to an epoch."""
+        ...
+
+    def batches(self, per_batch: int) -> int:
+        """The number of batches of an epoch, of as many tokens as `per_batch` windows."""
+        ...
+
+    def epoch(self, epoch: int, seed: int, per_batch: int) -> list[Pieces]:
+        """The batches of one epoch."""
+        ...
+
+    def take(self, pieces: Pieces) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The tokens of some pieces, and the token after each, (T,) each."""
+        ...
+
+
+def taken(ids: NDArray[np.unsignedinteger], pieces: Pieces) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The tokens of some pieces, and the token after each, (T,) each; after the last of all tokens is itself."""
+    places = ranges(pieces.starts, pieces.lengths)
+    return ids[places].astype(np.int64), ids[np.minimum(places + 1, len(ids) - 1)].astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -22,21 +84,30 @@ class WindowSampler:
     def __len__(self) -> int:
         return (len(self.ids) - 1) // self.length
 
-    def take(self, windows: Rows, shift: int = 0) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Ids and targets, each (windows * length,). `shift` moves all windows, so that epochs are cut differently."""
-        return self._at(windows * self.length + shift)
+    @property
+    def counts(self) -> Rows:
+        return np.array([len(self)])
 
-    def _at(self, starts: Rows) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        positions = (starts[:, None] + np.arange(self.length)).ravel()
-        return self.ids[positions].astype(np.int64), self.ids[positions + 1].astype(np.int64)
+    @property
+    def shares_of_epoch(self) -> list[SourceShare]:
+        return [SourceShare(1.0, 1.0)]
 
-    def epoch(self, epoch: int, seed: int, per_batch: int) -> tuple[list[Rows], int]:
-        """Batches of windows for one epoch, and their shift."""
+    def batches(self, per_batch: int) -> int:
+        return -(-len(self) // per_batch)
+
+    def take(self, pieces: Pieces) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        return taken(self.ids, pieces)
+
+    def epoch(self, epoch: int, seed: int, per_batch: int) -> list[Pieces]:
+        """The batches of one epoch. Every epoch cuts the stream at other places."""
         random = generator(seed, "windows", epoch)
         shift = int(random.integers(self.length)) if len(self) > 1 else 0
-        count = (len(self.ids) - 1 - shift) // self.length
-        order = random.permutation(count)
-        return [order[start : start + per_batch] for start in range(0, count, per_batch)], shift
+        order = random.permutation((len(self.ids) - 1 - shift) // self.length)
+        return self._cut(order * self.length + shift, per_batch)
+
+    def _cut(self, starts: Rows, per_batch: int) -> list[Pieces]:
+        lengths = np.full(len(starts), self.length)
+        return [Pieces(starts, lengths).between(first, first + per_batch) for first in range(0, len(starts), per_batch)]
 
 
 @dataclass(frozen=True)
@@ -69,13 +140,12 @@ class MixedWindows(WindowSampler):
     def __len__(self) -> int:
         return int(self.counts.sum())
 
-    def take(self, windows: Rows, shift: int = 0) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        firsts = np.cumsum(self.counts)
-        streams = np.searchsorted(firsts, windows, side="right")
-        begins = np.array([0, *self.ends[:-1]])[streams] + (windows - (firsts - self.counts)[streams]) * self.length
-        return self._at(begins + np.where(self.counts[streams] > 1, shift, 0))
+    @property
+    def shares_of_epoch(self) -> list[SourceShare]:
+        quotas, counts = self.quotas.tolist(), self.counts.tolist()
+        return [SourceShare(quota / len(self), quota / count) for quota, count in zip(quotas, counts, strict=True)]
 
-    def epoch(self, epoch: int, seed: int, per_batch: int) -> tuple[list[Rows], int]:
+    def epoch(self, epoch: int, seed: int, per_batch: int) -> list[Pieces]:
         random = generator(seed, "windows", epoch)
         shift, firsts = int(random.integers(self.length)), np.cumsum(self.counts) - self.counts
         chosen = []
@@ -83,5 +153,11 @@ class MixedWindows(WindowSampler):
             size = max(1, count - 1)  # shifted windows are one fewer
             part = shuffled_passes(size, epoch * quota, (epoch + 1) * quota, seed, "windows", "stream", stream)
             chosen.append(firsts[stream] + part)
-        order = random.permutation(np.concatenate(chosen))
-        return [order[start : start + per_batch] for start in range(0, len(order), per_batch)], shift
+        return self._cut(self._starts(random.permutation(np.concatenate(chosen)), shift), per_batch)
+
+    def _starts(self, windows: Rows, shift: int) -> Rows:
+        firsts = np.cumsum(self.counts)
+        streams = np.searchsorted(firsts, windows, side="right")
+        begins = np.array([0, *self.ends[:-1]])[streams] + (windows - (firsts - self.counts)[streams]) * self.length
+        starts: Rows = begins + np.where(self.counts[streams] > 1, shift, 0)
+        return starts

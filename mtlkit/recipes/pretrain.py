@@ -7,16 +7,19 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from mtlkit.config.commands.pretrain import SCRATCH, PretrainOptions
 from mtlkit.config.mix import names_of
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.cache import encode_cached, fingerprint
 from mtlkit.data.datasets.corpus import read_corpus
 from mtlkit.data.datasets.labelled_rows import ReadOptions
+from mtlkit.data.documents import DocumentSampler
 from mtlkit.data.encoded import Encoded
 from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.data.tokenization.tokenizer import train_tokenizer
-from mtlkit.data.windows import MixedWindows, WindowSampler
+from mtlkit.data.windows import MixedWindows, TokenSampler, WindowSampler
 from mtlkit.errors import DataError, UsageError, listed
 from mtlkit.inference.compute import Compute, choose_compute
 from mtlkit.inference.find_model import ModelRef
@@ -71,12 +74,12 @@ def stream(options: PretrainOptions) -> Iterator[Event]:
         session.check_inputs(start.objective.model, data)
         saver = session.saver(compute, data, options.init or SCRATCH, start.parent)
         yield from session.take_notes()
-        training = Pretraining(start.objective, corpus.windows, options, compute, ranks)
+        training = Pretraining(start.objective, corpus.sampler, options, compute, ranks)
         yield Note(_describe(start, corpus, training))
         if session.state:
             training.resume(session.state)
         with session.trackers:
-            with session.log(saver, lambda error: _texts_of(error, corpus, start)) as log:
+            with session.log(saver, lambda error: _texts_of(error, start)) as log:
                 yield from session.trackers.along(training.events(log, saver))
                 metrics = measured(start.backbone, start.objective, corpus, compute, ranks)
                 metrics |= {"tokens": training.state.seen, "tokens_per_second": training.state.speed}
@@ -109,9 +112,9 @@ def _save(
 
 @dataclass(frozen=True)
 class PretrainData:
-    """Windows of training tokens, held-out texts, fingerprints, and how each source was read."""
+    """Batches of training tokens, held-out texts, fingerprints, and how each source was read."""
 
-    windows: WindowSampler
+    sampler: TokenSampler
     held_out: HeldOutTexts
     data: dict[str, Any]
     records: dict[str, SourceRecord]
@@ -122,7 +125,7 @@ def measured(
 ) -> dict[str, Any]:
     """The figures of the trained base on held-out texts."""
     if isinstance(objective, MaskedTokens):
-        return masked_perplexity(objective.model, corpus.held_out, objective.masking, corpus.windows.length, compute, ranks)
+        return masked_perplexity(objective.model, corpus.held_out, objective.masking, corpus.sampler.length, compute, ranks)
     head = objective.head if isinstance(objective, NextToken) else None
     return perplexity(backbone, corpus.held_out, compute, ranks, head)
 
@@ -141,15 +144,15 @@ def _describe(start: BaseStart, corpus: PretrainData, training: Pretraining) -> 
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return (
         f"{shape.layers} layers of {shape.dim}, {parameters:,} parameters, {shape.vocab_size:,} tokens in the vocabulary; "
-        f"{len(corpus.windows.ids):,} tokens of text, {training.steps:,} steps of {training.step_tokens:,} on "
+        f"{len(corpus.sampler.ids):,} tokens of text, {training.steps:,} steps of {training.step_tokens:,} on "
         f"{training.compute.device}; objective: {start.objective.name}"
     )
 
 
-def _texts_of(error: DivergedStep, corpus: PretrainData, start: BaseStart) -> dict[str, Any]:
-    """The texts of the windows in the step that diverged."""
-    windows = [ids for piece in error.pieces for ids in piece.ids.reshape(-1, corpus.windows.length).tolist()]
-    return {"windows": [start.encoder.tokenizer.decode(ids) for ids in windows]}
+def _texts_of(error: DivergedStep, start: BaseStart) -> dict[str, Any]:
+    """The pieces of texts in the step that diverged."""
+    pieces = [ids.tolist() for piece in error.pieces for ids in np.split(piece.ids, np.cumsum(piece.lengths)[:-1])]
+    return {"windows": [start.encoder.tokenizer.decode(ids) for ids in pieces]}
 
 
 def _read(
@@ -168,33 +171,46 @@ def _read(
         start = fresh_start(options, train_tokenizer(texts, options.vocab_size, options.lowercase), compute)
     yield from map(Note, start.notes)
     context = min(options.context, start.backbone.architecture.max_length)
-    windows = _windows(options, shares, encode_cached(texts, start.encoder, whole=True), split.ends, context)
-    if isinstance(windows, MixedWindows):
-        yield Note(mix_line(windows, names_of(options.sources)))
-    unseen = read_held_out(held_out, start.encoder)
+    unread = 0 if isinstance(start.objective, MaskedTokens) else 1
+    sampler = _sampler(options, shares, encode_cached(texts, start.encoder, whole=True), split.ends, context, unread)
+    if shares is not None:
+        yield Note(mix_line(sampler, names_of(options.sources)))
+    unseen = read_held_out(held_out, start.encoder, options.packing)
     data = {"texts": fingerprint(texts), "held_out": fingerprint(held_out), "sources": options.sources}
-    return PretrainData(windows, unseen, data, split.records), start
+    return PretrainData(sampler, unseen, data, split.records), start
 
 
-def _windows(
-    options: PretrainOptions, shares: Sequence[float] | None, encoded: Encoded, ends: Sequence[int], context: int
-) -> WindowSampler:
-    """The windows of the texts, of which each source has those up to its end. Raises DataError if there are too few tokens."""
-    if shares is None:
-        windows = WindowSampler(encoded.ids, context)
+def _sampler(
+    options: PretrainOptions,
+    shares: Sequence[float] | None,
+    encoded: Encoded,
+    ends: Sequence[int],
+    context: int,
+    unread: int,
+) -> TokenSampler:
+    """The batches of the texts, of which each source has those up to its end. `unread` is the number of last tokens of a text
+    that are not read by themselves. Raises DataError if there are too few tokens."""
+    sampler: TokenSampler
+    if options.packing == "documents":
+        sampler = DocumentSampler(encoded.ids, context, encoded.offsets, unread, tuple(ends), tuple(shares or ()))
+    elif shares is None:
+        sampler = WindowSampler(encoded.ids, context)
     else:
-        windows = mixed = MixedWindows(encoded.ids, context, tuple(encoded.offsets[list(ends)].tolist()), tuple(shares))
-        if short := [name for name, count in zip(options.sources, mixed.counts, strict=True) if not count]:
-            raise DataError(f"--mix: {listed(short)}: too few tokens for one window of --context {context}; omit it, or add text")
-    if not len(windows):
-        raise DataError(f"{len(windows.ids):,} tokens do not fill one window of --context {context}; add text")
-    return windows
+        sampler = MixedWindows(encoded.ids, context, tuple(encoded.offsets[list(ends)].tolist()), tuple(shares))
+    counts = sampler.counts
+    if shares is not None and (
+        short := [name for name, count in zip(options.sources, counts.tolist(), strict=True) if not count]
+    ):
+        raise DataError(f"--mix: {listed(short)}: too few tokens for one window of --context {context}; omit it, or add text")
+    if not counts.sum():
+        raise DataError(f"{len(encoded.ids):,} tokens do not fill one window of --context {context}; add text")
+    return sampler
 
 
-def mix_line(windows: MixedWindows, names: Sequence[str]) -> str:
+def mix_line(sampler: TokenSampler, names: Sequence[str]) -> str:
     """The share and the number of passes of each source in an epoch, in a sentence."""
     parts = [
-        f"{name} {quota / len(windows):.0%} ({quota / count:.2g} {'pass' if quota == count else 'passes'})"
-        for name, quota, count in zip(names, windows.quotas.tolist(), windows.counts.tolist(), strict=True)
+        f"{name} {source.share:.0%} ({source.passes:.2g} {'pass' if source.passes == 1 else 'passes'})"
+        for name, source in zip(names, sampler.shares_of_epoch, strict=True)
     ]
     return f"an epoch: {', '.join(parts)}"

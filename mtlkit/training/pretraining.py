@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TextIO
@@ -16,8 +16,7 @@ from torch import Tensor
 
 from mtlkit.batch import Batch
 from mtlkit.config.commands.pretrain import PretrainOptions
-from mtlkit.data.batching import Rows
-from mtlkit.data.windows import WindowSampler
+from mtlkit.data.windows import Pieces, TokenSampler
 from mtlkit.inference.compute import Compute
 from mtlkit.training.checkpointing import Saver
 from mtlkit.training.distributed.language_turns import language_turns
@@ -36,38 +35,46 @@ from mtlkit.training.train_state import ModelUpdater, TrainState
 
 def window_batch(ids: NDArray[np.int64], targets: NDArray[np.int64], length: int, device: torch.device) -> tuple[Batch, Tensor]:
     """Windows of equal length as a batch, and the target of each token: both from (N * length,) ids, on the device."""
-    count = len(ids) // length
-    return Batch.flat(ids, [length] * count, np.arange(count)).to(device), torch.from_numpy(targets).to(device)
+    return pieces_batch(ids, targets, [length] * (len(ids) // length), device)
+
+
+def pieces_batch(
+    ids: NDArray[np.int64], targets: NDArray[np.int64], lengths: Sequence[int], device: torch.device
+) -> tuple[Batch, Tensor]:
+    """Pieces of text as a batch, from their T tokens and their lengths, (N,), and the targets, on the device."""
+    batch = Batch.flat(ids, lengths, np.arange(len(lengths)))
+    return batch.to(device), torch.from_numpy(targets).to(device)
 
 
 @dataclass(frozen=True)
 class TokenMicroBatch:
-    """Token ids of a step, (N * length,), from N windows of an epoch (from 0); the targets, (M,), and their places, (M,), None
-    for targets of all tokens."""
+    """Token ids of a step, (T,), from pieces of text of these lengths, (N,), in an epoch (from 0); the targets, (M,), and their
+    places, (M,), None for targets of all tokens."""
 
     ids: NDArray[np.int64]
     targets: NDArray[np.int64]
     epoch: int
+    lengths: list[int]
     places: NDArray[np.int64] | None = None
 
 
 class Pretraining:
-    """Trains a base on windows of text, for `--epochs` or `--tokens`. `steps` is the total number of optimizer steps, each of
+    """Trains a base on batches of text, for `--epochs` or `--tokens`. `steps` is the total number of optimizer steps, each of
     `step_tokens` tokens, and `ranks` are the processes that train together."""
 
     def __init__(
         self,
         objective: LanguageObjective,
-        windows: WindowSampler,
+        sampler: TokenSampler,
         options: PretrainOptions,
         compute: Compute,
         ranks: Ranks = ALONE,
     ) -> None:
-        self.objective, self.windows, self.options, self.compute = objective, windows, options, compute
+        self.objective, self.sampler, self.options, self.compute = objective, sampler, options, compute
         model = self.model = objective.model
-        self.per_batch = max(1, options.batch_tokens // windows.length)
-        self.step_tokens = self.per_batch * windows.length * options.batches_per_step
-        steps_per_epoch = math.ceil(len(windows) / self.per_batch / options.batches_per_step)
+        self.per_batch = max(1, options.batch_tokens // sampler.length)
+        self.step_tokens = self.per_batch * sampler.length * options.batches_per_step
+        steps_per_epoch = math.ceil(sampler.batches(self.per_batch) / options.batches_per_step)
         self.steps = options.passes * steps_per_epoch if options.tokens is None else max(1, options.tokens // self.step_tokens)
         self.epochs = math.ceil(self.steps / steps_per_epoch)
         random = RandomState(model, compute.device, options.seed)
@@ -83,18 +90,18 @@ class Pretraining:
         """The micro-batches of each step, from the first step on, without end. Batches are built lazily."""
         epoch = 0
         while True:
-            batches, shift = self.windows.epoch(epoch, self.options.seed, self.per_batch)
-            built = (self._micro_batch(batch, shift, epoch, number) for number, batch in enumerate(batches))
+            batches = self.sampler.epoch(epoch, self.options.seed, self.per_batch)
+            built = (self._micro_batch(batch, epoch, number) for number, batch in enumerate(batches))
             yield from groups(built, group_sizes(len(batches), self.options.batches_per_step))
             epoch += 1
 
-    def _micro_batch(self, windows: Rows, shift: int, epoch: int, number: int) -> TokenMicroBatch:
-        inputs, targets, places = self.objective.inputs(*self.windows.take(windows, shift), epoch, number)
-        return TokenMicroBatch(inputs, targets, epoch, places)
+    def _micro_batch(self, pieces: Pieces, epoch: int, number: int) -> TokenMicroBatch:
+        inputs, targets, places = self.objective.inputs(*self.sampler.take(pieces), epoch, number)
+        return TokenMicroBatch(inputs, targets, epoch, pieces.lengths.tolist(), places)
 
     def _loss(self, batch: TokenMicroBatch) -> dict[str, Tensor]:
         device = self.compute.device
-        tokens, targets = window_batch(batch.ids, batch.targets, self.windows.length, device)
+        tokens, targets = pieces_batch(batch.ids, batch.targets, batch.lengths, device)
         return {self.objective.name: self.objective.loss(tokens, targets, placed(batch.places, device))}
 
     def events(self, log: TextIO, saver: Saver | None = None) -> Iterator[Event]:

@@ -15,8 +15,9 @@ from torch import Tensor
 
 from mtlkit.config.architecture import Architecture
 from mtlkit.config.commands.pretrain import PretrainOptions
+from mtlkit.data.documents import DocumentSampler
 from mtlkit.data.masking import Masking
-from mtlkit.data.windows import WindowSampler
+from mtlkit.data.windows import TokenSampler, WindowSampler
 from mtlkit.inference.compute import Compute
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.masked import MaskedLanguageModel
@@ -48,8 +49,13 @@ def train(compute: Compute) -> Train:
             model.attend("bidirectional")
             objective = MaskedTokens(MaskedLanguageModel(model, PredictionHead(model.architecture)), MASKING, seed=0)
         ids = np.random.default_rng(0).integers(0, 50, 26 * LENGTH + 1).astype(np.uint16)
-        options = PretrainOptions(**{"context": LENGTH, "batch_tokens": 8 * LENGTH, "epochs": 2, "learning_rate": 1e-2, **more})
-        training = Pretraining(objective, WindowSampler(ids, LENGTH), options, compute)
+        usual = {"context": LENGTH, "batch_tokens": 8 * LENGTH, "epochs": 2, "learning_rate": 1e-2, "packing": "stream"}
+        options = PretrainOptions(**{**usual, **more})  # type: ignore[arg-type]
+        sampler: TokenSampler = WindowSampler(ids, LENGTH)
+        if options.packing == "documents":
+            offsets = np.array([0, 3, 30, 60, 61, 100, 104, len(ids)])
+            sampler = DocumentSampler(ids, LENGTH, offsets, 0 if options.objective == "mlm" else 1, (7,))
+        training = Pretraining(objective, sampler, options, compute)
         if begun:
             training.resume(begun)
         log = log or io.StringIO()
@@ -64,7 +70,15 @@ def weights_of(training: Pretraining) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize(
-    "more", [{}, {"tokens": 6 * 8 * LENGTH}, {"on_spike": "skip"}, {"objective": "mlm"}, {"optimizer": "muon"}]
+    "more",
+    [
+        {},
+        {"tokens": 6 * 8 * LENGTH},
+        {"on_spike": "skip"},
+        {"objective": "mlm"},
+        {"optimizer": "muon", "packing": "documents"},
+        {"objective": "mlm", "packing": "documents"},
+    ],
 )
 def test_training_resumes_from_every_step(more: dict[str, Any], train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loss_spikes, "LEAST", 3)

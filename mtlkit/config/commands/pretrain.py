@@ -11,6 +11,7 @@ from mtlkit.config.option import COMMON, option
 
 LanguageObjectiveName = Literal["clm", "mlm"]
 MaskUnit = Literal["tokens", "words", "spans"]
+Packing = Literal["documents", "stream"]
 SCRATCH = "scratch"  # --init of fresh weights, and the default
 
 
@@ -54,6 +55,12 @@ class PretrainOptions(ShapeOptions, TrainingOptions):
         panel=TRAINING,
         metavar="NAME=SHARE,...",
         default_text="as much as each has",
+        advanced=True,
+    )
+    packing: Packing = option(
+        "stream",
+        "How batches are filled: documents, with texts that do not see each other; stream, with windows of all texts in a row.",
+        panel=TRAINING,
         advanced=True,
     )
     context: int = option(256, "Context length in tokens; at most the positions of the model.", panel=MODEL, minimum=8)

@@ -20,7 +20,7 @@ from mtlkit.model.interop.families.base import has_causal_head
 from mtlkit.model.masked import MaskedLanguageModel
 from mtlkit.recipes.evaluation.masked import masked_perplexity
 from mtlkit.recipes.evaluation.perplexity import perplexity, read_held_out
-from mtlkit.recipes.training.resuming.options import restored
+from mtlkit.recipes.training.resuming.options import restored, upgraded
 
 
 def evaluate_base(options: EvalOptions, loaded: LoadedModel, tally: SkippedRows) -> dict[str, Any]:
@@ -40,14 +40,16 @@ def evaluate_base(options: EvalOptions, loaded: LoadedModel, tally: SkippedRows)
         )
     if not isinstance(engine := loaded.engine, TorchEngine):
         raise UsageError(f"{loaded.name} has no heads, and perplexity needs weights; name the run itself, with --backend torch")
-    held_out = read_held_out(evaluation_texts(options, loaded, tally), loaded.encoder)
+    trained = PretrainOptions(packing="stream")
+    if loaded.record is not None and loaded.record.stage == "base":
+        trained = restored(PretrainOptions, upgraded(loaded.record.options))
+    held_out = read_held_out(evaluation_texts(options, loaded, tally), loaded.encoder, trained.packing)
     backbone, compute = own_encoder(engine.model.backbone), engine.compute
     if head is not None:
         head = head.to(compute.device)
     if causal:
         return perplexity(backbone, held_out, compute, head=head if has_causal_head(architecture) else None)
     assert head is not None
-    trained = PretrainOptions() if loaded.record is None else restored(PretrainOptions, loaded.record.options)
     masking = masking_of(loaded.encoder.tokenizer, architecture.vocab_size, trained.mask_share, trained.mask)
     model = MaskedLanguageModel(backbone, head)
     return masked_perplexity(model, held_out, masking, min(trained.context, architecture.max_length), compute)

@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mtlkit.data.encoded import ranges
 from mtlkit.data.masking import Masking
+from mtlkit.data.windows import Pieces
 from mtlkit.errors import DataError
 from mtlkit.evaluation.figures import ENDING, UNDEFINED
 from mtlkit.evaluation.intervals import Interval, bootstrap_interval
@@ -19,7 +21,7 @@ from mtlkit.recipes.evaluation.perplexity import BATCH_WINDOWS, LEAST, HeldOutTe
 from mtlkit.seeding import generator
 from mtlkit.training.distributed.ranks import ALONE, Ranks
 from mtlkit.training.objectives.language import placed
-from mtlkit.training.pretraining import window_batch
+from mtlkit.training.pretraining import pieces_batch
 
 
 @torch.no_grad()
@@ -36,18 +38,30 @@ def masked_perplexity(
     not finite. Several processes, `ranks`, compute a part each.
     """
     model.eval()
-    context = min(context, len(held_out.ids))
-    starts = np.arange(0, len(held_out.ids) - context + 1, context)
+    pieces = _pieces(held_out, context)
     if not (~np.isin(held_out.ids, list(held_out.special))).any():
         raise DataError("the held-out texts are too short to measure masked tokens on; add text")
-    parts = ranks.in_order(list(_scored(model, held_out.ids, starts, masking, context, compute, ranks)))
+    parts = ranks.in_order(list(_scored(model, held_out.ids, pieces, masking, compute, ranks)))
     windows, losses, right = (np.concatenate(values) for values in zip(*parts, strict=True))
-    sizes, sums, hits = (np.bincount(windows, values, len(starts)) for values in (np.ones(len(windows)), losses, right))
+    sizes, sums, hits = (np.bincount(windows, values, len(pieces.starts)) for values in (np.ones(len(windows)), losses, right))
     loss = float(losses.mean())
     figures = {"loss": loss, "perplexity": finite_exp(loss), "masked_accuracy": float(right.mean())}
     spans = {"loss": _interval(sums, sizes), "masked_accuracy": _interval(hits, sizes)}
     spans["perplexity"] = exp_of(spans["loss"])
     return {**figures, "tokens_scored": len(losses), **{f"{name}{ENDING}": span.to_json() for name, span in spans.items()}}
+
+
+def _pieces(held_out: HeldOutTexts, context: int) -> Pieces:
+    """What the tokens are predicted in: windows of the stream, or each text, in parts if it is longer than the context."""
+    if held_out.offsets is None:
+        context = min(context, len(held_out.ids))
+        starts = np.arange(0, len(held_out.ids) - context + 1, context)
+        return Pieces(starts, np.full(len(starts), context))
+    sizes = np.diff(held_out.offsets)
+    counts = -(-sizes // context)
+    numbers = ranges(np.zeros_like(counts), counts)  # of a part in its text
+    starts = np.repeat(held_out.offsets[:-1], counts) + numbers * context
+    return Pieces(starts, np.minimum(context, np.repeat(held_out.offsets[1:], counts) - starts))
 
 
 def _interval(sums: NDArray[Any], sizes: NDArray[Any]) -> Interval:
@@ -60,20 +74,20 @@ def _interval(sums: NDArray[Any], sizes: NDArray[Any]) -> Interval:
 def _scored(
     model: MaskedLanguageModel,
     ids: NDArray[np.unsignedinteger],
-    starts: NDArray[np.int64],
+    pieces: Pieces,
     masking: Masking,
-    context: int,
     compute: Compute,
     ranks: Ranks,
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]]:
     """The window of each masked token, its loss, and whether it is predicted right, of the batches of this rank."""
-    for first in range(ranks.rank * BATCH_WINDOWS, len(starts), ranks.size * BATCH_WINDOWS):
-        group = starts[first : first + BATCH_WINDOWS]
-        own = ids[(group[:, None] + np.arange(context)).ravel()].astype(np.int64)
+    for first in range(ranks.rank * BATCH_WINDOWS, len(pieces.starts), ranks.size * BATCH_WINDOWS):
+        group = pieces.between(first, first + BATCH_WINDOWS)
+        own = ids[ranges(group.starts, group.lengths)].astype(np.int64)
         hidden, places = masking(own, generator(0, "held-out masks", first))
-        batch, targets = window_batch(hidden, own[places], context, compute.device)
+        batch, targets = pieces_batch(hidden, own[places], group.lengths.tolist(), compute.device)
         where = placed(places, compute.device)
         assert where is not None
         with compute.autocast():
             losses, right = model.scored(batch, where, targets)
-        yield first + places // context, losses.double().cpu().numpy(), right.cpu().numpy()
+        own_piece = np.searchsorted(np.cumsum(group.lengths), places, side="right")
+        yield first + own_piece, losses.double().cpu().numpy(), right.cpu().numpy()

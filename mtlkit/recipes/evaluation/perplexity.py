@@ -12,7 +12,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mtlkit.config.commands.pretrain import Packing
+from mtlkit.data.batching import Rows, cut_by_tokens
 from mtlkit.data.cache import encode_cached
+from mtlkit.data.encoded import ranges
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.errors import DataError, IntegrityError
 from mtlkit.evaluation.figures import ENDING, UNDEFINED
@@ -23,7 +26,7 @@ from mtlkit.model.language import token_losses
 from mtlkit.model.prediction_head import PredictionHead
 from mtlkit.seeding import generator
 from mtlkit.training.distributed.ranks import ALONE, Ranks
-from mtlkit.training.pretraining import window_batch
+from mtlkit.training.pretraining import pieces_batch
 
 BATCH_WINDOWS = 16
 LEAST = 20  # texts or windows: with fewer, an interval would be too narrow
@@ -32,21 +35,32 @@ LARGEST_LOSS = math.log(sys.float_info.max)
 
 @dataclass(frozen=True)
 class HeldOutTexts:
-    """Held-out texts and their concatenated token ids, (T,). `special` are the ids of tokens that are not text."""
+    """Held-out texts and their concatenated token ids, (T,). `special` are the ids of tokens that are not text.
+
+    `offsets`, (N + 1,), are where texts begin, if each is predicted on its own; None if all are one stream.
+    """
 
     texts: list[str]
     ids: NDArray[np.unsignedinteger]
     special: Collection[int]
+    offsets: Rows | None = None
+
+    @property
+    def bounds(self) -> Rows:
+        """Where each sequence of tokens begins that is predicted on its own, and where the last one ends."""
+        return np.array([0, len(self.ids)]) if self.offsets is None else self.offsets
 
     def __post_init__(self) -> None:
         if len(self.ids) < 3:
             raise DataError("the held-out texts are too short to measure perplexity on; add text")
 
 
-def read_held_out(texts: list[str], encoder: TextEncoder) -> HeldOutTexts:
-    """Tokenizes held-out texts. Raises DataError if they are too short."""
+def read_held_out(texts: list[str], encoder: TextEncoder, packing: Packing = "stream") -> HeldOutTexts:
+    """Tokenizes held-out texts. They are predicted as a base with this `packing` has seen texts. Raises DataError if they are too
+    short."""
     special = {number for number, token in encoder.tokenizer.get_added_tokens_decoder().items() if token.special}
-    return HeldOutTexts(texts, encode_cached(texts, encoder, whole=True).ids, special)
+    encoded = encode_cached(texts, encoder, whole=True)
+    return HeldOutTexts(texts, encoded.ids, special, encoded.offsets if packing == "documents" else None)
 
 
 @torch.no_grad()
@@ -56,12 +70,13 @@ def perplexity(
     """Loss in nats per token, perplexity per token, and bits per byte of UTF-8, which do not depend on the tokenizer.
 
     All tokens but the first are scored once, each with at least half a context before it if there is as much text. Tokens that
-    begin or end a text are only counted in the figures `..._with_special`, as they have no bytes and are often certain. Intervals
+    begin or end a text are only counted in the figures `..._with_special`, as they have no bytes and are often certain. Where
+    each text is predicted on its own, its first token counts as certain if it is such a token, else as one of all. Intervals
     are by bootstrap over texts, or over windows if there are few; None if these are few, too. Raises DataError if the texts are
     too short, IntegrityError if the loss is not finite. Several processes, `ranks`, compute a part of the losses each.
     """
     model.eval()
-    losses = _losses(model, held_out.ids, compute, ranks, head)
+    losses = _losses(model, held_out, compute, ranks, head)
     is_text = ~np.isin(held_out.ids[1:], list(held_out.special))
     size = sum(len(text.encode("utf-8", "surrogatepass")) for text in held_out.texts)
     if not is_text.any() or not size:
@@ -104,22 +119,35 @@ def finite_exp(loss: float) -> float:
 
 
 def _losses(
-    model: Encoder, ids: NDArray[np.unsignedinteger], compute: Compute, ranks: Ranks, head: PredictionHead | None
+    model: Encoder, held_out: HeldOutTexts, compute: Compute, ranks: Ranks, head: PredictionHead | None
 ) -> NDArray[np.float64]:
     """The losses of all tokens but the first, in order."""
-    context = min(model.architecture.max_length, len(ids) - 1)
-    windows = strides(len(ids) - 1, context)
+    ids, bounds, longest = held_out.ids, held_out.bounds, model.architecture.max_length
+    windows = np.array(
+        [
+            (begin + start, min(longest, end - begin - 1), scored)
+            for begin, end in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)
+            for start, scored in (strides(end - begin - 1, min(longest, end - begin - 1)) if end - begin > 1 else ())
+        ],
+        np.int64,
+    ).reshape(-1, 3)
+    starts, lengths, scored = windows[np.argsort(windows[:, 1], kind="stable")].T
+    losses = np.full(len(ids), math.log(model.architecture.vocab_size))
+    losses[bounds[:-1][np.isin(ids[bounds[:-1]], list(held_out.special))]] = 0.0
+    batches = cut_by_tokens(np.arange(len(starts)), lengths, BATCH_WINDOWS * longest)
     own = []
-    for number, first in enumerate(range(0, len(windows), BATCH_WINDOWS)):
-        if not ranks.owns(number):
-            continue
-        group = windows[first : first + BATCH_WINDOWS]
-        inside = np.concatenate([np.arange(start, start + context) for start, _ in group])
-        batch, targets = window_batch(ids[inside].astype(np.int64), ids[inside + 1].astype(np.int64), context, compute.device)
+    for batch in [batch for number, batch in enumerate(batches) if ranks.owns(number)]:
+        inside = ranges(starts[batch], lengths[batch])
+        texts, targets = pieces_batch(
+            ids[inside].astype(np.int64), ids[inside + 1].astype(np.int64), lengths[batch].tolist(), compute.device
+        )
         with compute.autocast():
-            losses = token_losses(model, batch, targets, head).double().cpu().numpy().reshape(len(group), context)
-        own.append(np.concatenate([row[context - scored :] for row, (_, scored) in zip(losses, group, strict=True)]))
-    return np.concatenate(ranks.in_order(own))
+            found = token_losses(model, texts, targets, head).double().cpu().numpy()
+        ends = np.cumsum(lengths[batch])
+        own.append(found[ranges(ends - scored[batch], scored[batch])])
+    targets_of = ranges(starts + lengths - scored + 1, scored)
+    losses[targets_of] = np.concatenate(ranks.in_order(own))
+    return losses[1:]
 
 
 def strides(targets: int, context: int) -> list[tuple[int, int]]:

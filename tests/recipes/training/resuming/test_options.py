@@ -25,6 +25,7 @@ from mtlkit.recipes.training.resuming.options import (
     restored,
     saved_options,
     shown,
+    upgraded,
 )
 from mtlkit.runs.checkpoints import CheckpointManager
 from mtlkit.runs.record import read_record
@@ -61,6 +62,13 @@ def test_options_come_back_from_json_as_they_were(options: TrainingOptions) -> N
 def test_an_option_that_a_state_does_not_know_yet_has_its_default() -> None:
     kept = {name: value for name, value in plain(TYPED[2]).items() if name != "task_patience"}
     assert restored(TrainMtlOptions, {**kept, "long_gone": 3}) == TYPED[2]
+
+
+def test_a_base_of_an_earlier_version_was_trained_on_one_stream() -> None:
+    recorded = {name: value for name, value in plain(PretrainOptions(packing="documents")).items() if name != "packing"}
+    assert restored(PretrainOptions, upgraded(recorded)).packing == "stream"
+    assert restored(PretrainOptions, upgraded({**recorded, "packing": "documents"})).packing == "documents"
+    assert "packing" not in upgraded(plain(TYPED[2]))
 
 
 def test_the_default_of_an_objective_is_recorded_and_kept() -> None:
