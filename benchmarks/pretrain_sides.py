@@ -46,13 +46,13 @@ def read_windows(options: Namespace) -> WindowSampler:
     return WindowSampler(encoder.stream(texts).ids, CONTEXT)
 
 
-def pieces(windows: WindowSampler, per_step: int) -> Iterator[MicroBatch]:
+def pieces(windows: WindowSampler, per_step: int, seed: int = 0) -> Iterator[MicroBatch]:
     """Ids and targets of full steps, epoch after epoch, without end."""
     if len(windows) <= per_step:
         raise SystemExit(f"{len(windows)} windows of {CONTEXT} tokens are too few for steps of {per_step}; give more text")
     epoch = 0
     while True:
-        batches = windows.epoch(epoch, 0, per_step)
+        batches = windows.epoch(epoch, seed, per_step)
         yield from (windows.take(batch) for batch in batches if len(batch.starts) == per_step)
         epoch += 1
 
