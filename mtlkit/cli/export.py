@@ -16,9 +16,9 @@ def export(options: ExportOptions, as_json: bool) -> None:
     """Convert a model for other tools, or shrink it.
 
     sentence-transformers: a folder that SentenceTransformer(DIR) loads without mtlkit, with the heads next to it. transformers:
-    a causal base for AutoModelForCausalLM and pipeline("text-generation"). onnx: a graph with every head, which embed and predict
-    run without PyTorch. compact: a run with 8-bit weights. Each export is compared with the model before it is kept. --push shows
-    what would be sent to the Hugging Face hub.
+    a base for pipeline("text-generation"), or one for masked tokens with modern blocks for pipeline("fill-mask"). onnx: a graph
+    with every head, which embed and predict run without PyTorch. compact: a run with 8-bit weights. Each export is compared with
+    the model before it is kept. --push shows what would be sent to the Hugging Face hub.
     """
     from mtlkit.model.description import is_adapter, is_foreign
     from mtlkit.recipes import export as recipe

@@ -24,10 +24,10 @@ from mtlkit.model.interop.auto.models import check_supported, runs_through
 from mtlkit.model.interop.classifier import Classifier, read_classifier, transformer_of
 from mtlkit.model.interop.head_files import read_heads, read_tasks
 from mtlkit.model.interop.json_files import read_object
-from mtlkit.model.interop.language_model import is_generator
+from mtlkit.model.interop.language_model import is_generator, text_tokenizer
 from mtlkit.model.interop.modules import MODULES, read_classifier_modules, read_modules
 from mtlkit.model.interop.peft import apply_adapter, base_of
-from mtlkit.model.interop.prediction_head import has_head, read_their_head
+from mtlkit.model.interop.prediction_head import is_used, read_their_head
 from mtlkit.model.interop.reading import describe_foreign, read_foreign
 from mtlkit.model.interop.settings.model_kinds import dropped_head
 from mtlkit.model.interop.settings.tokenizer import read_tokenizer_settings
@@ -179,7 +179,7 @@ def _note(path: Path, checkpoint: ModelDescription, classifier: Classifier | Non
     modules = read_modules(path)
     config = read_object(modules.folder / CONFIG)
     head = dropped_head(config)
-    outcome = "" if predicts and has_head(config) else " not loaded"
+    outcome = "" if predicts and is_used(config) else " not loaded"
     weights = weights_note(modules.folder, checkpoint.architecture, config)
     return "; ".join(filter(None, [modules.note, f"{path}: {head}{outcome}" if head else "", weights]))
 
@@ -190,10 +190,6 @@ def read_encoder(path: Path) -> TextEncoder:
 
 
 def _encoder(path: Path, checkpoint: ModelDescription) -> TextEncoder:
-    if is_generator(path):
-        raise UsageError(
-            f"{path} is an export for text generation, whose tokenizer adds no end token; specify the run it was exported from"
-        )
     folder = (transformer_of(path) or read_modules(path).folder) if is_foreign(path) else path
     tokenizer = _pretrained_tokenizer(path, folder) if is_foreign(path) else load_tokenizer(folder / TOKENIZER)
     vocab_size = checkpoint.architecture.vocab_size
@@ -209,4 +205,7 @@ def _pretrained_tokenizer(path: Path, inner: Path) -> Tokenizer:
     if runs_through(path) is not None:
         return library_tokenizer(inner, has_modules=has_modules)
     settings = read_tokenizer_settings(inner, bare=not has_modules)
-    return library_tokenizer(inner, has_modules=has_modules) if needs_library(settings) else build_tokenizer(settings)
+    if needs_library(settings):
+        return library_tokenizer(inner, has_modules=has_modules)
+    tokenizer = build_tokenizer(settings)
+    return text_tokenizer(tokenizer, inner) if is_generator(path) else tokenizer

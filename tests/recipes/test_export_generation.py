@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -122,7 +123,7 @@ def test_settings_and_card(folder: Path, exported: Export) -> None:
 @pytest.mark.parametrize("kind", ["bidirectional", "bert"])
 def test_other_models_are_refused_with_a_format_that_holds_them(kind: str, sources: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(
-        UsageError, match=r"a sentence encoder with task heads, only a causal base .*--format sentence-transformers"
+        UsageError, match=r"a sentence encoder with task heads, only a causal base .* masked one.*--format sentence-transformers"
     ):
         choose_export(ExportOptions(model=str(sources[kind]), out=tmp_path / "out", format="transformers"))
 
@@ -142,6 +143,15 @@ def test_an_export_that_ends_prompts_is_not_kept(
     assert not list(tmp_path.iterdir())
 
 
-def test_it_is_not_a_model_for_vectors(folder: Path) -> None:
-    with pytest.raises(UsageError, match=r"is an export for text generation, .* the run it was exported from"):
-        load(folder)
+def test_it_is_read_with_both_ends_of_texts(base: LoadedWeights, sources: dict[str, Path], folder: Path) -> None:
+    read, texts = load(folder), [*TEXTS, PROMPT]
+    assert read.encode(texts).ids.tolist() == base.encoder.encode(texts).ids.tolist()
+    np.testing.assert_allclose(read.embed(texts), load(sources["causal"]).embed(texts), atol=1e-6)
+
+
+def test_without_the_token_that_ends_texts_it_is_damaged(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "copy")
+    path = tmp_path / "copy" / "special_tokens_map.json"
+    path.write_text(path.read_text().replace("eos_token", "end_token"))
+    with pytest.raises(IntegrityError, match=r"special_tokens_map.json: damaged .*no token 'None'"):
+        load(tmp_path / "copy")

@@ -32,6 +32,13 @@ def has_head(config: Mapping[str, Any]) -> bool:
     return any(str(name).endswith(KINDS[family.causal]) for name in named)
 
 
+def is_used(config: Mapping[str, Any]) -> bool:
+    """Whether nothing is lost of what the class of a config.json predicts tokens with: such a head, or the token embedding."""
+    family, named = FAMILIES.get(str(config.get("model_type"))), config.get("architectures")
+    bare = family is not None and family.causal and not family.head and config.get(TIED) is not False
+    return has_head(config) or (bare and family is not None and named == [family.language_model[0]])
+
+
 def read_their_head(folder: Path, architecture: Architecture) -> PredictionHead | None:
     """The head of a folder of transformers that predicts tokens; None if the folder has none. Raises IntegrityError.
 

@@ -1,4 +1,4 @@
-"""Compares the next-token predictions of transformers for an exported base with those of mtlkit."""
+"""Compares the predictions of transformers for an exported base with those of mtlkit."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ from mtlkit.errors import IntegrityError, UsageError, listed, shorten
 from mtlkit.inference.load_weights import LoadedWeights
 from mtlkit.model.encoder import own_encoder
 from mtlkit.model.interop.silence import silence
-from mtlkit.model.language import next_token_loss
+from mtlkit.model.language import token_logits
 from mtlkit.recipes.exporting.verify import Outputs
 from mtlkit.training.pretraining import window_batch
 
-LOSS, LOGITS = "loss", "logits"  # per text: mean loss in nats of its tokens and its end; logits of the token after the text
+LOSS, LOGITS = "loss", "logits"  # per text: mean loss in nats of its tokens and its end; logits at its last token
 
 
 @torch.no_grad()
 def base_outputs(weights: LoadedWeights, texts: Sequence[str]) -> Outputs:
-    """Losses and next-token logits of the base: {"loss": (N,), "logits": (N, vocabulary)}."""
-    encoder, outputs = own_encoder(weights.model.backbone), []
+    """Losses and logits of the base: {"loss": (N,), "logits": (N, vocabulary)}."""
+    encoder, causal, outputs = own_encoder(weights.model.backbone), _is_causal(weights), []
     for ids in _token_ids(weights, texts):
-        batch, targets = window_batch(ids[:-1], ids[1:], len(ids) - 1, torch.device("cpu"))
-        logits = encoder(batch)[-1] @ encoder.tokens.weight.T
-        outputs.append((next_token_loss(encoder, batch, targets), logits))
+        read, targets = _split(ids, causal=causal)
+        batch, wanted = window_batch(read, targets, len(read), torch.device("cpu"))
+        logits = token_logits(encoder, batch, weights.head)
+        outputs.append((functional.cross_entropy(logits, wanted), logits[-1]))
     return _outputs(outputs)
 
 
@@ -39,23 +40,24 @@ def transformers_outputs(folder: Path, weights: LoadedWeights, texts: Sequence[s
     pretraining, UsageError if it cannot be imported."""
     try:
         with silence():
-            from transformers import AutoModelForCausalLM, AutoTokenizer
+            from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
     except Exception as error:
         raise UsageError(
             f"transformers, which checks the export, cannot be imported ({error}); reinstall it, or uninstall it"
         ) from error
-    outputs = []
+    causal, outputs = _is_causal(weights), []
     try:
         with silence():
-            loaded: Any = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True)
-            model = loaded.float().eval()
+            auto: Any = AutoModelForCausalLM if causal else AutoModelForMaskedLM
+            model = auto.from_pretrained(folder, local_files_only=True).float().eval()
             prompts = AutoTokenizer.from_pretrained(folder, local_files_only=True)(list(texts))["input_ids"]
             for text, prompt, ids in zip(texts, prompts, _token_ids(weights, texts), strict=True):
-                if prompt != (ours := ids[:-1].tolist()):
+                read, targets = _split(ids, causal=causal)
+                if prompt != (ours := read.tolist()):
                     tokens = f"tokens {listed(map(str, prompt), 8)}, not {listed(map(str, ours), 8)}"
                     raise IntegrityError(f"transformers reads the prompt {shorten(text)!r} as {tokens}; nothing was written")
-                logits = model(torch.from_numpy(ids[None, :-1])).logits[0]
-                outputs.append((functional.cross_entropy(logits, torch.from_numpy(ids[1:])), logits[-1]))
+                logits = model(torch.from_numpy(read)[None]).logits[0]
+                outputs.append((functional.cross_entropy(logits, torch.from_numpy(targets)), logits[-1]))
     except IntegrityError:
         raise
     except Exception as error:  # whatever its class, the export cannot be used
@@ -63,9 +65,19 @@ def transformers_outputs(folder: Path, weights: LoadedWeights, texts: Sequence[s
     return _outputs(outputs)
 
 
+def _is_causal(weights: LoadedWeights) -> bool:
+    return weights.checkpoint.architecture.attention == "causal"
+
+
+def _split(ids: NDArray[np.int64], *, causal: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """What the base reads of a text, and what it predicts there: the next tokens, or those that it reads."""
+    return (ids[:-1], ids[1:]) if causal else (ids, ids)
+
+
 def _token_ids(weights: LoadedWeights, texts: Sequence[str]) -> list[NDArray[np.int64]]:
-    """The tokens of each text, BOS and EOS included."""
-    encoded = weights.encoder.encode(texts)
+    """The tokens of each text, BOS and EOS included. A base for masked tokens reads special tokens as such."""
+    encoder = weights.encoder if _is_causal(weights) else weights.encoder.with_literal(False)
+    encoded = encoder.encode(texts)
     return np.split(encoded.ids.astype(np.int64), encoded.offsets[1:-1])
 
 

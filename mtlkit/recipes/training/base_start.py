@@ -92,8 +92,8 @@ def continued_start(options: PretrainOptions, origin: ModelRef, compute: Compute
     own = next(name for name, attention in ATTENTION.items() if attention == described.attention)
     objective = options.objective or own
     headed = has_head(objective, described)
-    loaded = load_weights(origin.path, classifier=False, head=headed)
-    backbone, head, notes = own_encoder(loaded.model.backbone), loaded.head, [loaded.note]
+    loaded = load_weights(origin.path, classifier=False, head=headed or objective == own)
+    backbone, head, notes = own_encoder(loaded.model.backbone), loaded.head if headed else None, [loaded.note]
     if objective != own:
         backbone.attend(ATTENTION[objective])
         now = "only what comes before it" if objective == "clm" else "the whole text"

@@ -22,6 +22,17 @@ print(generate("some text", max_new_tokens=20)[0]["generated_text"])
 and nothing at the end; to train the model further, end each text with `{last}`. The context length is {length} tokens.
 """
 
+MASKS = """```python
+from transformers import pipeline
+
+fill = pipeline("fill-mask", model="this/folder")
+print(fill("some {mask} here")[0]["sequence"])
+```
+
+`AutoModelForMaskedLM` and `AutoTokenizer` load it, too. `{mask}` hides a token, as in pretraining. The context length is {length}
+tokens.
+"""
+
 VECTORS = """```python
 from sentence_transformers import SentenceTransformer
 
@@ -137,6 +148,11 @@ def sentence_transformers_details(checkpoint: ModelDescription) -> str:
 def transformers_use(checkpoint: ModelDescription, first: str, last: str) -> str:
     """How to generate text; `first` and `last` are the tokens that begin and end a training text."""
     return GENERATION.format(first=first, last=last, length=checkpoint.architecture.max_length)
+
+
+def masked_use(checkpoint: ModelDescription, mask: str) -> str:
+    """How to fill in masked tokens; `mask` is the token that hides one."""
+    return MASKS.format(mask=mask, length=checkpoint.architecture.max_length)
 
 
 def calibration_use(checkpoint: ModelDescription, thresholds: str) -> str:

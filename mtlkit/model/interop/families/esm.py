@@ -29,8 +29,6 @@ FAMILIES.add(
         shifted=True,
         pre_norm=True,
         native=True,
-        language_model=("EsmForMaskedLM", "esm"),
-        head=("lm_head.dense", "lm_head.layer_norm", "lm_head.bias"),
         classifier=("tanh", "classifier.dense", "classifier.out_proj"),
         demands={**DEMANDS, "emb_layer_norm_before": False, "token_dropout": False},
         unused={**POOLER, "contact_head.regression": lambda shape: (1, shape.layers * shape.heads)},

@@ -1,4 +1,4 @@
-"""The format `transformers`: a causal base as a folder for AutoModelForCausalLM and text-generation pipelines."""
+"""The format `transformers`: a base as a folder for AutoModelForCausalLM or AutoModelForMaskedLM, and their pipelines."""
 
 from __future__ import annotations
 
@@ -21,18 +21,20 @@ if TYPE_CHECKING:
 
 class TransformersFormat(ExportFormat):
     name = "transformers"
-    help = "A base as a folder that transformers loads to generate text."
+    help = "A base as a folder that transformers loads to generate text, or to fill in masked tokens."
     checked_by = "transformers"
     record = EXPORT_RECORD
-    marks = (EXPORT_RECORD, "generation_config.json")
+    marks = (EXPORT_RECORD, "tokenizer_config.json")
     stages = ("base",)
+    keeps_head = True
 
     def write(self, folder: Path, weights: LoadedWeights) -> None:
         from mtlkit.model.encoder import own_encoder
         from mtlkit.model.interop.language_model import write_language_model
         from mtlkit.recipes.exporting.tokenizer_facts import tokenizer_facts
 
-        write_language_model(folder, own_encoder(weights.model.backbone), weights.checkpoint.encoding, tokenizer_facts(weights))
+        encoder, encoding = own_encoder(weights.model.backbone), weights.checkpoint.encoding
+        write_language_model(folder, encoder, weights.head, encoding, tokenizer_facts(weights))
 
     def outputs(self, folder: Path, weights: LoadedWeights, texts: Sequence[str]) -> Outputs:
         from mtlkit.recipes.exporting.verify_language_model import transformers_outputs
@@ -45,10 +47,13 @@ class TransformersFormat(ExportFormat):
         return base_outputs(weights, texts)
 
     def use(self, weights: LoadedWeights) -> str:
+        from mtlkit.model.interop.language_model import is_causal_base, mask_token
         from mtlkit.recipes.exporting.tokenizer_facts import tokenizer_facts
-        from mtlkit.report.cards.sentence_transformers import transformers_use
+        from mtlkit.report.cards.sentence_transformers import masked_use, transformers_use
 
         facts = tokenizer_facts(weights)
+        if not is_causal_base(weights.checkpoint):
+            return masked_use(weights.checkpoint, mask_token(facts))
         assert facts.first is not None  # tokenizers of mtlkit have both
         assert facts.last is not None
         return transformers_use(weights.checkpoint, facts.first.text, facts.last.text)
@@ -56,28 +61,30 @@ class TransformersFormat(ExportFormat):
     def card_facts(self) -> FormatFacts:
         from mtlkit.report.cards.facts import FormatFacts
 
-        return FormatFacts("transformers", "text-generation", is_run=False)
+        return FormatFacts("transformers", is_run=False)
 
     def cuts(self, weights: LoadedWeights) -> bool:
         return False  # prompts are not truncated
 
     def tokenizer(self, weights: LoadedWeights) -> Tokenizer:
-        from mtlkit.model.interop.language_model import prompt_tokenizer
+        from mtlkit.model.interop.language_model import is_causal_base, prompt_tokenizer
         from mtlkit.recipes.exporting.tokenizer_facts import tokenizer_facts
 
+        if not is_causal_base(weights.checkpoint):
+            return weights.encoder.tokenizer
         return prompt_tokenizer(weights.encoder.tokenizer, tokenizer_facts(weights))
 
     def unfit(self, description: ModelDescription) -> str:
-        from mtlkit.model.interop.language_model import is_causal_base
+        from mtlkit.model.interop.language_model import is_causal_base, is_masked_base
         from mtlkit.report.cards.facts import TITLES
 
-        if is_causal_base(description):
+        if is_causal_base(description) or is_masked_base(description):
             return ""
-        what = TITLES[description.stage].lower()
-        return f"{what}, only a causal base as 'mtlkit pretrain' makes it; use --format sentence-transformers"
+        what = "a base for masked tokens with such blocks" if description.stage == "base" else TITLES[description.stage].lower()
+        return f"{what}, only a causal base as 'mtlkit pretrain' makes it, or a masked one; use --format sentence-transformers"
 
     def summary(self, dim: int) -> str:
-        return "causal language model"
+        return "language model"
 
 
 EXPORT_FORMATS.add(TransformersFormat())
