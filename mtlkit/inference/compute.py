@@ -12,6 +12,7 @@ import torch
 from mtlkit.config.common import Device, Precision
 from mtlkit.config.launch import launched
 from mtlkit.errors import UsageError
+from mtlkit.model.kernels import lacks_bf16
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,13 @@ class Compute:
         if self.precision == "fp32":
             return nullcontext()
         return torch.autocast(self.device.type, torch.bfloat16)
+
+
+def slow_precision(compute: Compute) -> str | None:
+    """Why training in this precision is slow on this device; None if it is not."""
+    if compute.device.type != "cpu" or compute.precision != "bf16" or not lacks_bf16():
+        return None
+    return "--precision bf16 is slower than fp32 on this processor, which has no bf16 products (AVX-512 BF16 or AMX)"
 
 
 def _one_thread() -> None:

@@ -28,6 +28,11 @@ def public_backward(grad: Tensor, states: Tensor, activation: str) -> Tensor:
     return result
 
 
+def public_softmax_backward(grad: Tensor, result: Tensor) -> Tensor:
+    product = grad.mul_(result)
+    return product.sub_(result * product.sum(-1, keepdim=True))
+
+
 class PublicLinear:
     """A linear layer without gradients. Subclasses optimise the weight layout for about `rows` rows per batch."""
 

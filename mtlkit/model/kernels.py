@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mtlkit.model.fallbacks import ACTIVATIONS, PublicByteLinear, PublicLinear, public_backward
+from mtlkit.model.fallbacks import ACTIVATIONS, PublicByteLinear, PublicLinear, public_backward, public_softmax_backward
 from mtlkit.model.fast_path import FastPath, check_close, numbers
 
 # by activation: its name and its algorithm in oneDNN
@@ -30,8 +30,9 @@ ROWS = 64  # batch size for which self-tests optimise the weight layout
 
 
 def product(states_TI: Tensor, weight_OI: Tensor, bias_O: Tensor | None) -> Tensor:
-    """A linear layer, (T, O). Not differentiable."""
-    return _product(states_TI, weight_OI, bias_O) if PRODUCT.works() else functional.linear(states_TI, weight_OI, bias_O)
+    """A linear layer, (T, O), in float32 or bfloat16. Not differentiable."""
+    fast = states_TI.dtype == torch.float32 and PRODUCT.works()  # in bfloat16, the public operator is as fast
+    return _product(states_TI, weight_OI, bias_O) if fast else functional.linear(states_TI, weight_OI, bias_O)
 
 
 def _product(states_TI: Tensor, weight_OI: Tensor, bias_O: Tensor | None) -> Tensor:
@@ -65,6 +66,22 @@ def _test_backward() -> None:
         activation = ACTIVATIONS[name]
         slope = (activation(states.double() + step) - activation(states.double() - step)) / (2 * step)
         check_close(_activation_backward(grad, states, name), grad * slope.float())
+
+
+def softmax_backward(grad: Tensor, result: Tensor) -> Tensor:
+    """The gradient of the input of softmax over the last dimension, given that of its result. May overwrite `grad`."""
+    return (_softmax_backward if SOFTMAX.works() else public_softmax_backward)(grad, result)
+
+
+def _softmax_backward(grad: Tensor, result: Tensor) -> Tensor:
+    grad_input: Tensor = torch.ops.aten._softmax_backward_data(grad, result, -1, grad.dtype)
+    return grad_input
+
+
+def _test_softmax() -> None:
+    grad = numbers(4, 16) * numbers(16, 4).T
+    result = grad.softmax(-1)
+    check_close(_softmax_backward(grad, result), public_softmax_backward(grad.clone(), result))
 
 
 class PackedLinear(PublicLinear):
@@ -172,7 +189,15 @@ def has_vnni() -> bool:
     return has()
 
 
+def lacks_bf16() -> bool:
+    """Whether the processor has no products of bf16 numbers; False if torch does not report it."""
+    known = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    features = [bool(known[name]) for name in ("avx512_bf16", "amx_bf16", "avx10_2", "bf16") if name in known]
+    return bool(features) and not any(features)
+
+
 PRODUCT = FastPath("oneDNN's matrix product", "training on the CPU takes longer", _test_product)
 BACKWARD = FastPath("the gradient of activations", "training on the CPU takes longer", _test_backward)
+SOFTMAX = FastPath("the gradient of softmax", "training in bf16 on the CPU takes longer", _test_softmax)
 PACKED = FastPath("oneDNN's product of packed weights", "encoding texts on the CPU takes longer", _test_packed)
 BYTES = FastPath("oneDNN's int8 product", "int8 takes longer than fp32 would", _test_bytes, optional=True)

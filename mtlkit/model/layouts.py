@@ -20,7 +20,9 @@ from torch.nn import functional
 
 from mtlkit.batch import Batch
 from mtlkit.model.layers.attention import AttentionSettings, attended
+from mtlkit.model.layers.half_attention import LONGEST, half_attention
 from mtlkit.model.layers.rotary import Rotary, turned, turned_in_graph
+from mtlkit.model.training_dtype import training_dtype
 
 
 class TokenLayout(Protocol):
@@ -95,6 +97,14 @@ class GroupedLayout:
         return layout
 
     def attend(self, qkv: Tensor, settings: AttentionSettings) -> Tensor:
+        if training_dtype(qkv) != torch.bfloat16:
+            return self._attended(qkv, settings)
+        if self.bias is None and settings.whole(self.longest) and self.longest <= LONGEST:
+            return half_attention(self._turned(qkv, settings), self.groups, settings.heads, settings.causal)
+        with torch.autocast("cpu", enabled=False):  # the gradient of torch's attention takes several times as long in bf16
+            return self._attended(qkv.float(), settings)
+
+    def _attended(self, qkv: Tensor, settings: AttentionSettings) -> Tensor:
         mixed = []
         for part, (texts, length) in zip(torch.split(self._turned(qkv, settings), self.sizes), self.groups, strict=True):
             bias = None if self.bias is None else self.bias[:, :length, :length]

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mtlkit.batch import Batch
-from mtlkit.model.language import LanguageModel, TiedCrossEntropy
+from mtlkit.model.language import LanguageModel, tied_cross_entropy
 
 
 class MaskedLanguageModel(LanguageModel):
@@ -16,9 +16,7 @@ class MaskedLanguageModel(LanguageModel):
     def loss(self, batch: Batch, places_M: Tensor, targets_M: Tensor) -> Tensor:
         """Mean loss in nats of predicting the tokens `targets_M` at M places of the batch."""
         outputs_MD = self.head(self.encoder(batch)[places_M])
-        weights = self.encoder.tokens.weight
-        loss: Tensor = TiedCrossEntropy.apply(outputs_MD, weights, targets_M, self.head.bias)  # type: ignore[no-untyped-call]
-        return loss
+        return tied_cross_entropy(outputs_MD, self.encoder.tokens.weight, targets_M, self.head.bias)
 
     @torch.no_grad()
     def scored(self, batch: Batch, places_M: Tensor, targets_M: Tensor) -> tuple[Tensor, Tensor]:

@@ -21,7 +21,7 @@ from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.data.tokenization.tokenizer import train_tokenizer
 from mtlkit.data.windows import MixedWindows, TokenSampler, WindowSampler
 from mtlkit.errors import DataError, UsageError, listed
-from mtlkit.inference.compute import Compute, choose_compute
+from mtlkit.inference.compute import Compute, choose_compute, slow_precision
 from mtlkit.inference.find_model import ModelRef
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.multitask import MultiTaskModel
@@ -63,6 +63,8 @@ def stream(options: PretrainOptions) -> Iterator[Event]:
             yield Finished(out, session.finished.metrics, 0.0, next_command(NEXT, out, "pretrain", options))
             return
         compute = choose_compute(options.device, options.precision)
+        if slow := slow_precision(compute):
+            yield Note(slow, warning=True)
         origin = find_origin(options)
         session.check_start(origin)
         if session.point.added and options.tokens is not None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mtlkit.errors import UsageError
-from mtlkit.inference.compute import choose_compute
+from mtlkit.inference.compute import choose_compute, slow_precision
 from mtlkit.training.distributed.process_group import backend_of
 
 
@@ -42,3 +42,22 @@ def test_one_process_has_the_first_gpu(gpus: list[int], monkeypatch: pytest.Monk
     monkeypatch.delenv("WORLD_SIZE")
     assert choose_compute("auto", "auto").device == torch.device("cuda")
     assert not gpus
+
+
+@pytest.mark.parametrize(
+    ("features", "slow"),
+    [
+        ({"avx512_bf16": False, "amx_bf16": False, "avx2": True}, True),
+        ({"avx512_bf16": True, "amx_bf16": False}, False),
+        ({"avx512_bf16": False, "amx_bf16": True}, False),
+        ({"bf16": True}, False),  # of Arm
+        ({}, False),  # not known
+    ],
+)
+def test_bf16_on_a_processor_without_such_products_is_slow(
+    features: dict[str, bool], slow: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: features, raising=False)
+    reason = slow_precision(choose_compute("cpu", "bf16"))
+    assert (reason is not None and "slower than fp32" in reason) == slow
+    assert slow_precision(choose_compute("cpu", "fp32")) is None

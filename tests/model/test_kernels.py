@@ -23,13 +23,14 @@ from mtlkit.model.encoder import Encoder
 from mtlkit.model.fast_path import FastPath, check_close
 from mtlkit.model.language import next_token_loss
 
-PATHS = [kernels.PRODUCT, kernels.BACKWARD, kernels.PACKED, kernels.BYTES]
+PATHS = [kernels.PRODUCT, kernels.BACKWARD, kernels.SOFTMAX, kernels.PACKED, kernels.BYTES]
 OPERATORS = {
     "mkldnn._linear_pointwise": [kernels.PRODUCT, kernels.PACKED],
     "mkldnn._linear_pointwise.binary": [kernels.PACKED],
     "mkldnn._reorder_linear_weight": [kernels.PACKED],
     "aten.gelu_backward": [kernels.BACKWARD],
     "aten.silu_backward": [kernels.BACKWARD],
+    "aten._softmax_backward_data": [kernels.SOFTMAX],
     "onednn.qlinear_prepack": [kernels.BYTES],
     "onednn.qlinear_pointwise": [kernels.BYTES],
     "onednn.qlinear_pointwise.binary": [kernels.BYTES],

@@ -12,7 +12,7 @@ from mtlkit.batch import Batch
 from mtlkit.config.architecture import Architecture
 from mtlkit.model import language
 from mtlkit.model.encoder import Encoder
-from mtlkit.model.language import TiedCrossEntropy, next_token_loss
+from mtlkit.model.language import next_token_loss, tied_cross_entropy
 
 TOKENS, WIDTH, VOCABULARY = 37, 16, 50
 
@@ -32,7 +32,7 @@ def test_tied_cross_entropy_is_cross_entropy_of_the_full_logits_in_value_and_gra
     states, weight, targets = inputs()
     expected = functional.cross_entropy(states @ weight.T, targets)
     expected_grads = torch.autograd.grad(3.0 * expected, (states, weight))
-    loss: Tensor = TiedCrossEntropy.apply(states, weight, targets)  # type: ignore[no-untyped-call]
+    loss: Tensor = tied_cross_entropy(states, weight, targets)
     torch.testing.assert_close(loss, expected, atol=1e-5, rtol=1e-5)
     grads = torch.autograd.grad(3.0 * loss, (states, weight))
     for found, wanted in zip(grads, expected_grads, strict=True):
@@ -41,11 +41,29 @@ def test_tied_cross_entropy_is_cross_entropy_of_the_full_logits_in_value_and_gra
 
 def test_it_stays_finite_where_the_exponential_would_not() -> None:
     states, weight, targets = inputs()
-    loss: Tensor = TiedCrossEntropy.apply(states * 100, weight, targets)  # type: ignore[no-untyped-call]
+    loss: Tensor = tied_cross_entropy(states * 100, weight, targets)
     torch.testing.assert_close(loss, functional.cross_entropy(100 * states @ weight.T, targets), atol=1e-3, rtol=1e-5)
     loss.backward()  # type: ignore[no-untyped-call]
     assert states.grad is not None
     assert torch.isfinite(states.grad).all()
+
+
+@pytest.mark.parametrize("scale", [1.0, 100.0])  # with the latter, some probabilities are zero in float32
+@pytest.mark.parametrize("biased", [False, True])
+def test_in_half_precision_loss_and_gradients_are_nearly_those_in_float32(scale: float, biased: bool) -> None:
+    states, weight, targets = inputs()
+    bias = torch.linspace(-1, 1, VOCABULARY).requires_grad_() if biased else None
+    leaves = [states, weight, *([] if bias is None else [bias])]
+    results = []
+    for half in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            loss = tied_cross_entropy(states * scale, weight, targets, bias)
+        assert loss.dtype == torch.float32
+        results.append([loss, *torch.autograd.grad(loss, leaves)])
+    for near, exact in zip(results[1], results[0], strict=True):
+        assert near.dtype == torch.float32
+        assert not torch.equal(near, exact)
+        assert (near - exact).norm() < (0.02 if scale == 1 else 0.1) * exact.norm()
 
 
 def small_base() -> tuple[Encoder, Batch, Tensor]:

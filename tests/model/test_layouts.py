@@ -63,6 +63,24 @@ def test_a_rectangle_gives_what_groups_give(batch: Batch, qkv: torch.Tensor, set
     assert layout.positions[real].tolist() == batch.positions.tolist()
 
 
+@pytest.mark.parametrize("biased", [False, True])
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_training_in_half_precision_attends_as_in_float32(
+    batch: Batch, qkv: torch.Tensor, settings: AttentionSettings, biased: bool
+) -> None:
+    layout = GroupedLayout(batch)
+    if biased:
+        layout = layout.with_bias(torch.randn(settings.heads, 5, 5, generator=torch.Generator().manual_seed(1)))
+    results = []
+    for half in (False, True):
+        states = qkv.to(torch.bfloat16 if half else torch.float32).requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            mixed = layout.attend(states * 1, settings)
+        results.append([mixed.float(), torch.autograd.grad(mixed.float().square().sum(), states)[0].float()])
+    for near, exact in zip(results[1], results[0], strict=True):
+        assert (near - exact).norm() < 0.03 * exact.norm()
+
+
 def test_offsets_pool_as_groups_do(batch: Batch, qkv: torch.Tensor) -> None:
     torch.testing.assert_close(VarlenLayout(batch).mean(qkv), GroupedLayout(batch).mean(qkv))
     torch.testing.assert_close(VarlenLayout(batch).first(qkv), GroupedLayout(batch).first(qkv))

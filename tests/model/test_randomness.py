@@ -50,6 +50,31 @@ def test_dropout_is_that_of_torch_with_numbers_of_its_own(rate: float, dtype: to
     assert torch.equal(layer.eval()(states), states)
 
 
+def added(layer: Dropout, seed: int, states: Tensor, change: Tensor) -> Tensor:
+    draw_from(torch.Generator().manual_seed(seed), layer)
+    with torch.autocast("cpu", torch.bfloat16):
+        return layer.added(states, change)
+
+
+@pytest.mark.parametrize("shape", [(1000, 64), (333, 33)])  # the second is no multiple of the numbers that are drawn at once
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
+def test_in_half_precision_a_share_is_dropped_and_the_rest_scaled(rate: float, shape: tuple[int, int]) -> None:
+    layer, states, change = Dropout(rate), torch.randn(shape), torch.ones(shape, dtype=torch.bfloat16, requires_grad=True)
+    total = added(layer, 5, states, change)
+    assert total.dtype == torch.float32
+    kept = (total - states).abs() > 0.5
+    torch.testing.assert_close(total, states + kept / (1 - rate), atol=1e-6, rtol=0)
+    spread = (rate * (1 - rate) / kept.numel()) ** 0.5
+    assert abs(float(kept.float().mean()) - (1 - rate)) < 4 * spread
+    columns = kept.float().mean(0)  # the places within a drawn number are alike
+    assert float((columns - (1 - rate)).abs().max()) < 6 * (rate * (1 - rate) / len(kept)) ** 0.5
+    (grad,) = torch.autograd.grad(total.sum(), change)
+    torch.testing.assert_close(grad.float(), kept / (1 - rate), atol=0, rtol=2**-8)
+    assert torch.equal(added(layer, 5, states, change), total)
+    assert not torch.equal(added(layer, 6, states, change), total)
+    assert torch.equal(added(layer.eval(), 5, states, change), states + change)
+
+
 def test_dropout_without_a_generator_is_that_of_torch() -> None:
     torch.manual_seed(2)
     wanted = functional.dropout(torch.ones(50), 0.5, True)

@@ -11,6 +11,7 @@ import pytest
 from mtlkit.config.commands.evaluate import EvalOptions
 from mtlkit.config.commands.pretrain import PretrainOptions
 from mtlkit.errors import DataError, UsageError
+from mtlkit.inference import compute
 from mtlkit.inference.load_model import load
 from mtlkit.recipes.evaluate import evaluate
 from mtlkit.recipes.pretrain import pretrain, stream
@@ -47,6 +48,20 @@ def test_events_and_record(data: Path, tmp_path: Path) -> None:
         assert (line["epoch"], line["tokens"], line["losses"]) == (step.epoch, step.tokens, step.losses)
         assert (line["learning_rate"], line["gradient_norm"]) == (step.figures["learning rate"], step.figures["gradient norm"])
     assert logged[-1]["tasks"][0]["validation"] == record.metrics
+
+
+def test_bf16_on_a_processor_without_such_products_is_said_to_be_slow(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = {}
+    for lacks in (True, False):
+        monkeypatch.setattr(compute, "lacks_bf16", lambda lacks=lacks: lacks)
+        events = list(stream(options(data, tmp_path / str(lacks), epochs=1, precision="bf16")))
+        said[lacks] = [event.text for event in events if isinstance(event, Note) and event.warning]
+    assert said[True] == [
+        *said[False],
+        "--precision bf16 is slower than fp32 on this processor, which has no bf16 products (AVX-512 BF16 or AMX)",
+    ]
 
 
 def test_sources_are_mixed_in_given_shares(data: Path, tmp_path: Path) -> None:

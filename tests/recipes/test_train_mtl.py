@@ -10,6 +10,7 @@ from support import notes, options, rows_of, write
 
 from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.errors import DataError, UsageError
+from mtlkit.inference import compute
 from mtlkit.inference.load_model import load
 from mtlkit.inference.load_weights import load_weights
 from mtlkit.inference.scope.file import SCOPE
@@ -43,6 +44,14 @@ def test_events_describe_the_whole_training(data: Path, runs: Path, tmp_path: Pa
         scores = dict(finished.metrics["validation"][state.task])
         low, high = scores.pop("accuracy_interval")
         assert (scores, low <= scores["accuracy"] <= high) == (state.validation, True)
+
+
+def test_bf16_on_a_processor_without_such_products_is_said_to_be_slow(
+    data: Path, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compute, "lacks_bf16", lambda: True)
+    asked = options(data, tmp_path / "run", "kind", init=str(runs / "sentence"), precision="bf16")
+    assert "\n--precision bf16 is slower than fp32 on this processor" in notes(list(stream(asked)))
 
 
 def test_the_record_holds_what_it_takes_to_repeat_the_run(data: Path, runs: Path, tmp_path: Path) -> None:

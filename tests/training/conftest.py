@@ -6,7 +6,7 @@ import io
 import json
 from collections.abc import Callable, Iterable
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +111,7 @@ def run(compute: Compute) -> Callable[..., Done]:
         draw_from(torch.Generator().manual_seed(0), model)
         plan = TrainPlan(
             options=TrainMtlOptions(**settings, keep_state=saved.get("keeps", False)),
-            compute=compute,
+            compute=replace(compute, precision="bf16") if options.get("precision") == "bf16" else compute,
             freezing=freezing_of(model, frozen, options.get("unfreeze")),
             schedule=parse_schedule(schedule),
             **mixing,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,8 @@ def train(compute: Compute) -> Train:
         if options.packing == "documents":
             offsets = np.array([0, 3, 30, 60, 61, 100, 104, len(ids)])
             sampler = DocumentSampler(ids, LENGTH, offsets, 0 if options.objective == "mlm" else 1, (7,))
-        training = Pretraining(objective, sampler, options, compute)
+        precise = replace(compute, precision="bf16") if options.precision == "bf16" else compute
+        training = Pretraining(objective, sampler, options, precise)
         if begun:
             training.resume(begun)
         log = log or io.StringIO()
@@ -78,6 +80,8 @@ def weights_of(training: Pretraining) -> dict[str, Tensor]:
         {"objective": "mlm"},
         {"optimizer": "muon", "packing": "documents"},
         {"objective": "mlm", "packing": "documents"},
+        {"precision": "bf16"},
+        {"precision": "bf16", "objective": "mlm"},
     ],
 )
 def test_training_resumes_from_every_step(more: dict[str, Any], train: Train, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,6 +102,11 @@ def test_micro_batches_with_dropout(cut: Cut, tiny_model: MultiTaskModel) -> Non
     cut(schedule="joint", steps=1, micro_batch_tokens=40)
 
 
+@pytest.mark.parametrize("micro", [None, 40])
+def test_half_precision_with_dropout(micro: int | None, cut: Cut) -> None:
+    cut(schedule="joint", steps=2, precision="bf16", micro_batch_tokens=micro)
+
+
 def test_evaluations_within_an_epoch(cut: Cut) -> None:
     done = cut(eval_every=3, steps=4)
     assert [line["step"] for line in done.log if line["type"] == "validation"] == [3, 6]

@@ -54,6 +54,10 @@ class AttentionSettings:
         """The number of heads that rotary positions turn: those of queries and keys."""
         return self.heads + self.keys
 
+    def whole(self, length: int) -> bool:
+        """Whether no window limits what is seen in texts of this length, and each head has keys and values of its own."""
+        return self.keys == self.heads and (self.window is None or length <= self.window + 1)
+
     def split(self, qkv: Tensor, texts: int, length: int) -> tuple[Tensor, Tensor, Tensor]:
         """The queries, (N, H, L, E), keys and values, each (N, K, L, E), of texts of equal length."""
         split = qkv.view(texts, length, self.heads + 2 * self.keys, -1).transpose(1, 2)

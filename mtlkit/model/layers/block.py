@@ -46,11 +46,11 @@ class Block(nn.Module):
 
     def forward(self, states_TD: Tensor, layout: TokenLayout) -> Tensor:
         if self.post:
-            states_TD = self.attention_norm(states_TD + self.dropout(self.attention(states_TD, layout)))
-            after: Tensor = self.mlp_norm(states_TD + self.dropout(self.mlp(states_TD)))
+            states_TD = self.attention_norm(self.dropout.added(states_TD, self.attention(states_TD, layout)))
+            after: Tensor = self.mlp_norm(self.dropout.added(states_TD, self.mlp(states_TD)))
         else:
-            states_TD = states_TD + self.dropout(self.attention(self.attention_norm(states_TD), layout))
-            after = states_TD + self.dropout(self.mlp(self.mlp_norm(states_TD)))
+            states_TD = self.dropout.added(states_TD, self.attention(self.attention_norm(states_TD), layout))
+            after = self.dropout.added(states_TD, self.mlp(self.mlp_norm(states_TD)))
         return after
 
     def mlp(self, states_TD: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Fast linear layers and MLP for training on a CPU: oneDNN products, and only the tensors needed for the gradient are saved.
 
-In all other cases (GPU, half precision, export without gradients) torch's own layers are used.
+In bf16, products and what is saved for the gradient are bf16; sums within a product, weights, their accumulated gradients and
+the residual stream stay float32. In all other cases (GPU, export without gradients) torch's own layers are used.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from mtlkit.model.fallbacks import ACTIVATIONS
 from mtlkit.model.kernels import activation_backward, packed_linear, product
 from mtlkit.model.layers.low_rank import AdaptedLinear
+from mtlkit.model.training_dtype import training_dtype
 
 APPROXIMATE = {"gelu": "none", "gelu_tanh": "tanh"}  # by activation, as functional.gelu names it
 
@@ -22,14 +24,15 @@ class _Linear(torch.autograd.Function):
     """x @ weight.T + bias; oneDNN computes the gradient of x, torch that of the weight, which is faster."""
 
     @staticmethod
-    def forward(ctx: Any, states: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    def forward(ctx: Any, states: Tensor, weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Tensor:
+        states, weight, bias = _cast(dtype, states, weight, bias)
         ctx.save_for_backward(states, weight)
         return product(states, weight, bias)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         states, weight = ctx.saved_tensors
-        return _gradients(grads[0], states, weight, ctx.needs_input_grad)
+        return *_gradients(grads[0], states, weight, ctx.needs_input_grad), None
 
 
 class _Mlp(torch.autograd.Function):
@@ -38,8 +41,17 @@ class _Mlp(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, states: Tensor, wide: Tensor, wide_bias: Tensor | None, narrow: Tensor, narrow_bias: Tensor | None, name: str
+        ctx: Any,
+        states: Tensor,
+        wide: Tensor,
+        wide_bias: Tensor | None,
+        narrow: Tensor,
+        narrow_bias: Tensor | None,
+        name: str,
+        dtype: torch.dtype,
     ) -> Tensor:
+        states, wide, wide_bias = _cast(dtype, states, wide, wide_bias)
+        narrow, narrow_bias = narrow.to(dtype), None if narrow_bias is None else narrow_bias.to(dtype)
         before = product(states, wide, wide_bias)
         ctx.save_for_backward(states, before, wide, narrow)
         ctx.name = name
@@ -52,9 +64,9 @@ class _Mlp(torch.autograd.Function):
         hidden = ACTIVATIONS[ctx.name](before)
         grad_hidden, grad_narrow, grad_narrow_bias = _gradients(grads[0], hidden, narrow, (any(needs[:3]), *needs[3:5]))
         if grad_hidden is None:
-            return None, None, None, grad_narrow, grad_narrow_bias, None
+            return None, None, None, grad_narrow, grad_narrow_bias, None, None
         grad_before = activation_backward(grad_hidden, before, ctx.name)
-        return *_gradients(grad_before, states, wide, needs[:3]), grad_narrow, grad_narrow_bias, None
+        return *_gradients(grad_before, states, wide, needs[:3]), grad_narrow, grad_narrow_bias, None, None
 
 
 class _GatedMlp(torch.autograd.Function):
@@ -62,8 +74,17 @@ class _GatedMlp(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, states: Tensor, wide: Tensor, wide_bias: Tensor | None, narrow: Tensor, narrow_bias: Tensor | None, name: str
+        ctx: Any,
+        states: Tensor,
+        wide: Tensor,
+        wide_bias: Tensor | None,
+        narrow: Tensor,
+        narrow_bias: Tensor | None,
+        name: str,
+        dtype: torch.dtype,
     ) -> Tensor:
+        states, wide, wide_bias = _cast(dtype, states, wide, wide_bias)
+        narrow, narrow_bias = narrow.to(dtype), None if narrow_bias is None else narrow_bias.to(dtype)
         before = product(states, wide, wide_bias)
         ctx.save_for_backward(states, before, wide, narrow)
         ctx.name = name
@@ -77,17 +98,21 @@ class _GatedMlp(torch.autograd.Function):
         active = ACTIVATIONS[ctx.name](gate)
         grad_hidden, grad_narrow, grad_narrow_bias = _gradients(grads[0], active * factor, narrow, (any(needs[:3]), *needs[3:5]))
         if grad_hidden is None:
-            return None, None, None, grad_narrow, grad_narrow_bias, None
+            return None, None, None, grad_narrow, grad_narrow_bias, None, None
         grad_gate = activation_backward(grad_hidden * factor, gate, ctx.name)
         grad_before = torch.cat([grad_gate, grad_hidden.mul_(active)], 1)
-        return *_gradients(grad_before, states, wide, needs[:3]), grad_narrow, grad_narrow_bias, None
+        return *_gradients(grad_before, states, wide, needs[:3]), grad_narrow, grad_narrow_bias, None, None
+
+
+def _cast(dtype: torch.dtype, states: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+    return states.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
 
 
 def _gradients(
     grad: Tensor, states: Tensor, weight: Tensor, needs: tuple[bool, ...]
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     """Gradients of a linear layer's input, weight and bias, as far as they are needed."""
-    grad = grad.contiguous()
+    grad = grad.to(weight.dtype).contiguous()
     return (
         product(grad, weight.T, None) if needs[0] else None,
         grad.T @ states if needs[1] else None,
@@ -104,8 +129,8 @@ def repeated_product(weight: Tensor, rows: int) -> Callable[[Tensor], Tensor]:
 
 def linear(layer: nn.Linear, states_TD: Tensor) -> Tensor:
     """Applies a linear layer to states (T, in)."""
-    if _trains_on_cpu(states_TD):
-        result: Tensor = _Linear.apply(states_TD, layer.weight, layer.bias)  # type: ignore[no-untyped-call]
+    if (dtype := training_dtype(states_TD)) is not None:
+        result: Tensor = _Linear.apply(states_TD, layer.weight, layer.bias, dtype)  # type: ignore[no-untyped-call]
         return layer.term.added_to(result, states_TD) if isinstance(layer, AdaptedLinear) else result
     plain: Tensor = layer(states_TD)
     return plain
@@ -129,21 +154,12 @@ def gated_mlp(expand: nn.Linear, contract: nn.Linear, activation: str, states_TD
 def _fuses(expand: nn.Linear, contract: nn.Linear, states: Tensor) -> bool:
     """Whether both layers can be one function, which knows no adapters."""
     adapted = isinstance(expand, AdaptedLinear) or isinstance(contract, AdaptedLinear)
-    return not adapted and _trains_on_cpu(states)
+    return not adapted and training_dtype(states) is not None
 
 
 def _apply(
     function: type[torch.autograd.Function], expand: nn.Linear, contract: nn.Linear, activation: str, states_TD: Tensor
 ) -> Tensor:
-    layers = (expand.weight, expand.bias, contract.weight, contract.bias)
-    result: Tensor = function.apply(states_TD, *layers, activation)  # type: ignore[no-untyped-call]
+    layers, dtype = (expand.weight, expand.bias, contract.weight, contract.bias), training_dtype(states_TD)
+    result: Tensor = function.apply(states_TD, *layers, activation, dtype)  # type: ignore[no-untyped-call]
     return result
-
-
-def _trains_on_cpu(states: Tensor) -> bool:
-    return (
-        torch.is_grad_enabled()
-        and states.device.type == "cpu"
-        and states.dtype == torch.float32
-        and not torch.is_autocast_enabled("cpu")
-    )

@@ -15,6 +15,7 @@ from mtlkit.config.source_record import SourceRecord
 from mtlkit.config.task_training import LEARNING_RATE
 from mtlkit.data.cache import fingerprint
 from mtlkit.errors import listed
+from mtlkit.inference.compute import slow_precision
 from mtlkit.inference.load_weights import load_weights
 from mtlkit.inference.scope.scope import Scope
 from mtlkit.recipes.inputs.next_command import next_command
@@ -62,6 +63,8 @@ def train_tasks(options: Options, spec: CommandSpec) -> Iterator[Event]:
         session.check_start(plan.start)
         session.settle(learning_rate=plan.learning_rate)
         yield Note(f"starting from {plan.start}, {plan.start.reason}" if plan.start else "starting from fresh weights")
+        if slow := slow_precision(plan.compute):
+            yield Note(slow, warning=True)
         prepared = yield from prepare(plan)
         session.check_inputs(prepared.start.model, prepared.fingerprints)
         yield from start_notes(plan, spec, prepared)

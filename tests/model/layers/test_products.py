@@ -78,7 +78,42 @@ def test_gelu_is_not_kept_for_the_gradient() -> None:
     assert kept.count(100 * 40) == 1
 
 
-def test_half_precision_is_torchs_own() -> None:
+@pytest.mark.parametrize("frozen", [(False, False, False), (True, False, True), (True, True, False)])
+@pytest.mark.parametrize("gated", [False, True])
+def test_in_half_precision_values_and_gradients_are_nearly_those_in_float32(gated: bool, frozen: tuple[bool, bool, bool]) -> None:
+    torch.manual_seed(0)
+    expand, contract, narrow = nn.Linear(24, 80 if gated else 40), nn.Linear(40, 16), nn.Linear(16, 8)
+    states = torch.randn(70, 24, requires_grad=not frozen[0])
+    expand.requires_grad_(not frozen[1])
+    contract.requires_grad_(not frozen[2])
+    tensors = [states, *expand.parameters(), *contract.parameters(), *narrow.parameters()]
+    results = []
+    for half in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            output = linear(narrow, (gated_mlp if gated else mlp)(expand, contract, "gelu", states))
+        assert output.dtype == (torch.bfloat16 if half else torch.float32)
+        results.append([output, *gradients(output.float(), tensors)])
+    for near, exact in zip(results[1][1:], results[0][1:], strict=True):
+        assert near.dtype == torch.float32
+        assert (near - exact).norm() < 0.05 * exact.norm()
+
+
+def test_in_half_precision_what_is_kept_for_the_gradient_is_bf16() -> None:
     expand, contract = layers()
-    with torch.autocast("cpu", torch.bfloat16):
-        assert mlp(expand, contract, "gelu", torch.randn(3, 24)).dtype == torch.bfloat16
+    kept: list[torch.dtype] = []
+
+    def note(tensor: Tensor) -> Tensor:
+        kept.append(tensor.dtype)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor), torch.autocast("cpu", torch.bfloat16):
+        mlp(expand, contract, "gelu", torch.randn(100, 24, requires_grad=True))
+    assert set(kept) == {torch.bfloat16}
+    assert len(kept) == 4
+
+
+def test_half_precision_without_gradients_is_torchs_own() -> None:
+    expand, contract = layers()
+    states = torch.randn(3, 24)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(mlp(expand, contract, "gelu", states), contract(nn.functional.gelu(expand(states))))
