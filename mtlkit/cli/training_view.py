@@ -45,7 +45,7 @@ class TrainingView:
         self.baseline = baseline
         self.step, self.smoothed = 0, dict[str, float]()
         self.steps, self.tokens = Pace(), Pace()
-        self.pretraining: tuple[int, list[float]] = (0, [])
+        self.pretraining: tuple[int, str, list[float]] = (0, "", [])
         self.rows.reset()
 
     def __enter__(self) -> TrainingView:
@@ -127,14 +127,15 @@ class TrainingView:
 
     def _pretraining(self, event: Progress) -> None:
         """A line per epoch, for a training without evaluation in between."""
-        epoch, losses = self.pretraining
-        if losses and event.epoch != epoch:
-            self._say(pretraining_line(epoch, event.epochs, sum(losses) / len(losses)))
-            losses = []
-        losses += event.losses.values()
-        self.pretraining = (event.epoch, losses)
+        epoch, name, losses = self.pretraining
+        (now, loss), *_ = event.losses.items()
+        if losses and (event.epoch, now) != (epoch, name):
+            self._say(pretraining_line(epoch, event.epochs, name, losses))
+            self.smoothed, losses = {now: loss}, []
+        losses.append(loss)
+        self.pretraining = (event.epoch, now, losses)
         if event.step == event.steps:
-            self._say(pretraining_line(event.epoch, event.epochs, sum(losses) / len(losses)))
+            self._say(pretraining_line(event.epoch, event.epochs, now, losses))
 
     def _where(self, event: Progress) -> str:
         """`epoch 2/6  step 40/168  1,290 tokens/s  0:24 left`; speed and time left are those of recent steps."""

@@ -22,24 +22,21 @@ from mtlkit.seeding import generator
 class DocumentSampler:
     """Texts of T tokens `ids` that start at `offsets`, (D + 1,), in pieces of at most `length` tokens.
 
-    `unread` is the number of last tokens of each text that are only predicted: 1 for the next token, 0 for masked ones. `ends`
-    are those of the texts of each source, and `shares`, relative to their sum, what each gives to an epoch, whose length is that
-    of all texts together; none for as much as each has. The texts of a source are an endless sequence of shuffled passes, and
-    every epoch takes the next part of it: small sources are repeated, large ones are spread over several epochs.
+    `ends` are those of the texts of each source, and `shares`, relative to their sum, what each gives to an epoch, whose length
+    is that of all texts together; none for as much as each has. The texts of a source are an endless sequence of shuffled passes,
+    and every epoch takes the next part of it: small sources are repeated, large ones are spread over several epochs.
     """
 
     ids: NDArray[np.unsignedinteger]
     length: int
     offsets: Rows
-    unread: int
     ends: tuple[int, ...]
     shares: tuple[float, ...] = ()
 
     @cached_property
     def sizes(self) -> Rows:
-        """The number of tokens of each text that are read, (D,)."""
-        sizes: Rows = np.maximum(0, np.diff(self.offsets) - self.unread)
-        return sizes
+        """The number of tokens of each text, (D,)."""
+        return np.diff(self.offsets)
 
     @cached_property
     def totals(self) -> Rows:

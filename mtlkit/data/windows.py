@@ -69,9 +69,9 @@ class TokenSampler(Protocol):
 
 
 def taken(ids: NDArray[np.unsignedinteger], pieces: Pieces) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The tokens of some pieces, and the token after each, (T,) each; after the last of all tokens is itself."""
+    """The tokens of some pieces, and the token after each, (T,) each. The first of all follows the last one."""
     places = ranges(pieces.starts, pieces.lengths)
-    return ids[places].astype(np.int64), ids[np.minimum(places + 1, len(ids) - 1)].astype(np.int64)
+    return ids[places].astype(np.int64), ids[(places + 1) % len(ids)].astype(np.int64)
 
 
 @dataclass(frozen=True)

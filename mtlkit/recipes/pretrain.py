@@ -20,7 +20,7 @@ from mtlkit.data.encoded import Encoded
 from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.data.tokenization.tokenizer import train_tokenizer
 from mtlkit.data.windows import MixedWindows, TokenSampler, WindowSampler
-from mtlkit.errors import DataError, UsageError, listed
+from mtlkit.errors import DataError, UsageError, counted, listed
 from mtlkit.inference.compute import Compute, choose_compute, slow_precision
 from mtlkit.inference.find_model import ModelRef
 from mtlkit.model.encoder import Encoder
@@ -39,7 +39,7 @@ from mtlkit.runs.staging import staged
 from mtlkit.training.checkpointing import FolderSaver
 from mtlkit.training.distributed.agreement import check_equal
 from mtlkit.training.distributed.ranks import ALONE, Ranks
-from mtlkit.training.events import Event, Finished, Note, result
+from mtlkit.training.events import BEFORE_FINISH, Event, Finished, Note, result
 from mtlkit.training.loop import DivergedStep
 from mtlkit.training.objectives.language import LanguageObjective, MaskedTokens, NextToken
 from mtlkit.training.pretraining import Pretraining
@@ -69,27 +69,33 @@ def stream(options: PretrainOptions) -> Iterator[Event]:
         session.check_start(origin)
         if session.point.added and options.tokens is not None:
             raise UsageError("--extend adds epochs, and --tokens sets the length of the training; train again with more")
+        if session.point.added and options.finish is not None:
+            raise UsageError(f"--extend adds epochs, and --finish has ended the training; train it further with --init {out}")
         if origin:
             yield Note(f"starting from {origin}, {origin.reason}")
         corpus, start = yield from _read(options, shares, origin, compute)
         data = {**corpus.data, TOKENIZER: fingerprint([start.encoder.tokenizer.to_str()])}
-        session.check_inputs(start.objective.model, data)
+        session.check_inputs(start.model, data)
         saver = session.saver(compute, data, options.init or SCRATCH, start.parent)
         yield from session.take_notes()
-        training = Pretraining(start.objective, corpus.sampler, options, compute, ranks)
+        if start.finish:
+            start.finish.measure = lambda: measured(start.backbone, start.objective, corpus, compute, ranks)
+        training = Pretraining(start.objective, corpus.sampler, options, compute, ranks, start.finish)
         yield Note(_describe(start, corpus, training))
         if session.state:
             training.resume(session.state)
         with session.trackers:
             with session.log(saver, lambda error: _texts_of(error, start)) as log:
                 yield from session.trackers.along(training.events(log, saver))
-                metrics = measured(start.backbone, start.objective, corpus, compute, ranks)
+                metrics = measured(start.backbone, start.last_objective, corpus, compute, ranks)
                 metrics |= {"tokens": training.state.seen, "tokens_per_second": training.state.speed}
                 training.evaluated(metrics)
+                if start.finish and start.finish.metrics:
+                    metrics[BEFORE_FINISH] = start.finish.metrics
             saver.ended(training.state.step, training.state_dict)
             if options.keep_state:
                 saver.save(training.state.step, training.state_dict(complete=True))
-            check_equal(ranks, "at the end", dict(start.objective.model.named_parameters()))
+            check_equal(ranks, "at the end", dict(start.model.named_parameters()))
             if ranks.is_main:
                 _save(session, saver, start, corpus, metrics)
             yield Note(result_line(metrics))
@@ -105,8 +111,8 @@ def _save(
     trained = TrainedModel(base, encoder.tokenizer, "base", encoder.encoding, corpus.records, start.vectors)
     with session.saving(saver), staged(session.out) as folder:
         session.hand_over(folder)
-        if start.head is not None:
-            write_prediction_head(folder, start.head)
+        if start.last_head is not None:
+            write_prediction_head(folder, start.last_head)
         provenance = Provenance("pretrain", session.options, corpus.data, start.parent, session.started)
         save_run(folder, session.out, trained, provenance, metrics)
     session.end()
@@ -143,11 +149,13 @@ def result_line(metrics: Mapping[str, Any]) -> str:
 
 def _describe(start: BaseStart, corpus: PretrainData, training: Pretraining) -> str:
     model, shape = start.backbone, start.backbone.architecture
-    parameters = sum(parameter.numel() for parameter in model.parameters())
+    parameters, objective = sum(parameter.numel() for parameter in model.parameters()), start.objective.name
+    if start.finish:
+        objective += f", then {start.last_objective.name} in the last {counted(training.steps - training.turn, 'step')}"
     return (
         f"{shape.layers} layers of {shape.dim}, {parameters:,} parameters, {shape.vocab_size:,} tokens in the vocabulary; "
         f"{len(corpus.sampler.ids):,} tokens of text, {training.steps:,} steps of {training.step_tokens:,} on "
-        f"{training.compute.device}; objective: {start.objective.name}"
+        f"{training.compute.device}; objective: {objective}"
     )
 
 
@@ -173,8 +181,7 @@ def _read(
         start = fresh_start(options, train_tokenizer(texts, options.vocab_size, options.lowercase), compute)
     yield from map(Note, start.notes)
     context = min(options.context, start.backbone.architecture.max_length)
-    unread = 0 if isinstance(start.objective, MaskedTokens) else 1
-    sampler = _sampler(options, shares, encode_cached(texts, start.encoder, whole=True), split.ends, context, unread)
+    sampler = _sampler(options, shares, encode_cached(texts, start.encoder, whole=True), split.ends, context)
     if shares is not None:
         yield Note(mix_line(sampler, names_of(options.sources)))
     unseen = read_held_out(held_out, start.encoder, options.packing)
@@ -188,13 +195,11 @@ def _sampler(
     encoded: Encoded,
     ends: Sequence[int],
     context: int,
-    unread: int,
 ) -> TokenSampler:
-    """The batches of the texts, of which each source has those up to its end. `unread` is the number of last tokens of a text
-    that are not read by themselves. Raises DataError if there are too few tokens."""
+    """The batches of the texts, of which each source has those up to its end. Raises DataError if there are too few tokens."""
     sampler: TokenSampler
     if options.packing == "documents":
-        sampler = DocumentSampler(encoded.ids, context, encoded.offsets, unread, tuple(ends), tuple(shares or ()))
+        sampler = DocumentSampler(encoded.ids, context, encoded.offsets, tuple(ends), tuple(shares or ()))
     elif shares is None:
         sampler = WindowSampler(encoded.ids, context)
     else:

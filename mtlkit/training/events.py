@@ -18,6 +18,7 @@ from mtlkit.notebook import summary_html
 from mtlkit.training.diagnostics.gradient_stats import TrackingSummary
 from mtlkit.training.incidents import Incident, StepSkipped
 
+BEFORE_FINISH = "before_finish"  # in the metrics of a base: those of the phase before the last one
 GUARD = "guard:"  # prefix of a guard's name among losses; no task has a colon in its name
 
 

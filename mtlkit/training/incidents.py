@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from mtlkit.training.head_incidents import CalibrationFitted, HeadSolved, RowsJudged, ScopeFitted, ScoreInterval, WordsCompared
 from mtlkit.training.spikes import Spike
@@ -139,11 +139,22 @@ class RowsSeen:
     tasks: Mapping[str, TaskCoverage]
 
 
+@dataclass(frozen=True)
+class PhaseEnded:
+    """The first phase of a pretraining has ended, with these metrics on held-out texts; `steps` of the last one follow."""
+
+    ended: str
+    follows: str
+    steps: int
+    metrics: Mapping[str, Any]
+
+
 Incident = (
     EpochPlanned
     | FeaturesCached
     | RouterDropped
     | RouterTrained
+    | PhaseEnded
     | StepSkipped
     | SmallData
     | FreezeChanged

@@ -13,7 +13,15 @@ from typing import Any, TextIO, get_args
 from mtlkit.config.from_json import to_json
 from mtlkit.training.events import Epoch, Tracking
 from mtlkit.training.head_incidents import CalibrationFitted, HeadSolved
-from mtlkit.training.incidents import FreezeChanged, LimitExceeded, Refitted, StepSkipped, TaskStopped, TrainingStopped
+from mtlkit.training.incidents import (
+    FreezeChanged,
+    LimitExceeded,
+    PhaseEnded,
+    Refitted,
+    StepSkipped,
+    TaskStopped,
+    TrainingStopped,
+)
 from mtlkit.training.loop import Step
 from mtlkit.training.train_state import TrainState
 from mtlkit.training.validation.small_data import SmallData
@@ -26,6 +34,7 @@ LOGGED = (
     TaskStopped,
     TrainingStopped,
     LimitExceeded,
+    PhaseEnded,
     CalibrationFitted,
     Refitted,
     *get_args(SmallData),

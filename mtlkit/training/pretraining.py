@@ -22,7 +22,8 @@ from mtlkit.training.checkpointing import Saver
 from mtlkit.training.distributed.language_turns import language_turns
 from mtlkit.training.distributed.ranks import ALONE, Ranks
 from mtlkit.training.events import Epoch, Event, Progress, TaskState
-from mtlkit.training.incidents import StepSkipped
+from mtlkit.training.finishing import MaskedFinish
+from mtlkit.training.incidents import PhaseEnded, StepSkipped
 from mtlkit.training.loop import DivergedStep, Step, train
 from mtlkit.training.metrics_log import MetricsLog
 from mtlkit.training.objectives.language import LanguageObjective, placed
@@ -60,7 +61,8 @@ class TokenMicroBatch:
 
 class Pretraining:
     """Trains a base on batches of text, for `--epochs` or `--tokens`. `steps` is the total number of optimizer steps, each of
-    `step_tokens` tokens, and `ranks` are the processes that train together."""
+    `step_tokens` tokens, and `ranks` are the processes that train together. The steps from `turn` on are those of `finish`, the
+    last phase, if there is one."""
 
     def __init__(
         self,
@@ -69,14 +71,17 @@ class Pretraining:
         options: PretrainOptions,
         compute: Compute,
         ranks: Ranks = ALONE,
+        finish: MaskedFinish | None = None,
     ) -> None:
         self.objective, self.sampler, self.options, self.compute = objective, sampler, options, compute
-        model = self.model = objective.model
+        self.finish = finish
+        model = self.model = objective.model if finish is None else finish.model
         self.per_batch = max(1, options.batch_tokens // sampler.length)
         self.step_tokens = self.per_batch * sampler.length * options.batches_per_step
         steps_per_epoch = math.ceil(sampler.batches(self.per_batch) / options.batches_per_step)
         self.steps = options.passes * steps_per_epoch if options.tokens is None else max(1, options.tokens // self.step_tokens)
         self.epochs = math.ceil(self.steps / steps_per_epoch)
+        self.turn = self.steps if finish is None else self.steps - finish.steps_of(self.steps)
         random = RandomState(model, compute.device, options.seed)
         rate = LearningRate(options.peak_rate, self.steps, options.warmup)
         weights = dict(model.named_parameters())
@@ -86,13 +91,15 @@ class Pretraining:
         self.turns = language_turns(ranks, self.updater, model, self._loss, options.seed)
         self.state = TrainState()
 
-    def _micro_batches(self) -> Iterator[tuple[TokenMicroBatch, ...]]:
-        """The micro-batches of each step, from the first step on, without end. Batches are built lazily."""
-        epoch = 0
+    def _micro_batches(self, first: int) -> Iterator[tuple[TokenMicroBatch, ...]]:
+        """The micro-batches of each step, from step `first` on, without end. Batches are built lazily."""
+        epoch = step = 0
         while True:
             batches = self.sampler.epoch(epoch, self.options.seed, self.per_batch)
-            built = (self._micro_batch(batch, epoch, number) for number, batch in enumerate(batches))
-            yield from groups(built, group_sizes(len(batches), self.options.batches_per_step))
+            for group in groups(enumerate(batches), group_sizes(len(batches), self.options.batches_per_step)):
+                if step >= first:
+                    yield tuple(self._micro_batch(pieces, epoch, number) for number, pieces in group)
+                step += 1
             epoch += 1
 
     def _micro_batch(self, pieces: Pieces, epoch: int, number: int) -> TokenMicroBatch:
@@ -112,7 +119,28 @@ class Pretraining:
         started = time.monotonic() - state.seconds
         if saver:
             saver.after(state.step, self.state_dict)
-        steps = islice(self._micro_batches(), state.step, self.steps)
+        if state.step < self.turn:
+            yield from self._train(self.turn, started, saver)
+        if self.finish:
+            yield from self._begin_finish(self.finish)
+            yield from self._train(self.steps, started, saver)
+
+    def _begin_finish(self, finish: MaskedFinish) -> Iterator[Event]:
+        """Measures what the first phase has reached, unless a resumed training has done so, and turns to the last phase."""
+        if finish.metrics is None:
+            finish.metrics = finish.measure()
+            self.evaluated(finish.metrics)
+            self.model.train()
+            ended = PhaseEnded(self.objective.name, finish.objective.name, self.steps - self.turn, finish.metrics)
+            self.log.event(ended, self.state.step)
+            yield ended
+        finish.begin(first=self.state.step == self.turn)
+        self.objective = finish.objective
+
+    def _train(self, end: int, started: float, saver: Saver | None) -> Iterator[Event]:
+        """Trains up to a step."""
+        state = self.state
+        steps = islice(self._micro_batches(state.step), end - state.step)
         try:
             for step in train(steps, self._loss, self.updater, first=state.step, describe=_epoch_of, turns=self.turns):
                 tokens = sum(len(piece.ids) for piece in step.pieces)
@@ -131,7 +159,7 @@ class Pretraining:
 
     def _progress(self, step: Step[TokenMicroBatch]) -> Progress:
         """Logs a step and returns its event."""
-        loss, state = step.losses[self.objective.name], self.state
+        (loss,), state = step.losses.values(), self.state
         figures = {"perplexity": math.exp(min(50.0, loss)), **step.figures}
         epoch = min(
             step.pieces[0].epoch + 1, self.epochs
@@ -146,13 +174,18 @@ class Pretraining:
 
     def state_dict(self, *, complete: bool = False) -> StateDict:
         """The state for `resume`, between two steps. `complete`: after the last one."""
-        return StateDict.join({"trainer": self.state.state_dict(complete=complete), "updater": self.updater.state_dict()})
+        parts = {"trainer": self.state.state_dict(complete=complete), "updater": self.updater.state_dict()}
+        if self.finish:
+            parts["finish"] = StateDict(plain={"metrics": self.finish.metrics})
+        return StateDict.join(parts)
 
     def resume(self, state: StateDict) -> None:
         """Continues from a saved state."""
         state = upgraded(state)
         self.state.load_state_dict(state.part("trainer"))
         self.updater.load_state_dict(state.part("updater"))
+        if self.finish:
+            self.finish.metrics = state.part("finish").plain["metrics"]
 
 
 def _epoch_of(batch: TokenMicroBatch) -> str:

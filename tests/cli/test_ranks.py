@@ -105,9 +105,10 @@ def test_a_stopped_rank_saves_once_and_another_number_of_ranks_resumes(
     assert [step["tokens"] for step in steps_of(out)] == [step["tokens"] for step in steps_of(shared)]
 
 
-def test_a_base_has_the_weights_of_accumulation(forks: Forks, data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("more", [(), ("--packing", "documents", "--finish", "mlm:0.4")], ids=["one-phase", "two-phases"])
+def test_a_base_has_the_weights_of_accumulation(more: tuple[str, ...], forks: Forks, data: Path, tmp_path: Path) -> None:
     shape = ("--layers", 1, "--dim", 16, "--heads", 2, "--vocab-size", 300, "--context", 16, "--batch-tokens", 128)
-    command = ("pretrain", data / "kind" / "train.csv", *shape, "--epochs", 2)
+    command = ("pretrain", data / "kind" / "train.csv", *shape, "--epochs", 2, *more)
     ranks = start_ranks(forks, 2, *command, "--out", tmp_path / "shared")
     assert ended(ranks) == [0, 0], ranks[1].err
     assert forks.start(*command, "--accumulate", 2, "--out", tmp_path / "alone").wait() == 0

@@ -137,11 +137,15 @@ def test_steps_of_a_baseline_carry_its_name(terminal: bool, monkeypatch: pytest.
 
 def test_pretraining_leaves_a_line_per_epoch() -> None:
     steps = [
-        Progress(step, 6, 1 + (step - 1) // 3, 2, step, 10 * step, {"next token": float(step)}, {"perplexity": 1.0})
-        for step in range(1, 7)
+        Progress(step, 6, 1 + (step - 1) // 3, 2, step, 10 * step, {name: float(step)}, {"perplexity": 1.0})
+        for step, name in enumerate(5 * ["next token"] + ["masked token"], 1)
     ]
     lines = [line for line in shown(steps, terminal=False).splitlines() if "train loss" in line]
-    assert lines == ["epoch 1/2  train loss 2.000  perplexity 7.4", "epoch 2/2  train loss 5.000  perplexity 148.4"]
+    assert lines == [
+        "epoch 1/2  next token  train loss 2.000  perplexity 7.4",
+        "epoch 2/2  next token  train loss 4.500  perplexity 90.0",
+        "epoch 2/2  masked token  train loss 6.000  perplexity 403.4",
+    ]
 
 
 def test_without_a_terminal_there_are_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:  # fault 37

@@ -10,11 +10,13 @@ import pytest
 
 from mtlkit.config.commands.evaluate import EvalOptions
 from mtlkit.config.commands.pretrain import PretrainOptions
+from mtlkit.config.commands.report import ReportOptions
 from mtlkit.errors import DataError, UsageError
 from mtlkit.inference import compute
 from mtlkit.inference.load_model import load
 from mtlkit.recipes.evaluate import evaluate
 from mtlkit.recipes.pretrain import pretrain, stream
+from mtlkit.recipes.report import report
 from mtlkit.runs.record import file_digest, verify
 from mtlkit.training.events import Finished, Note, Progress
 
@@ -163,6 +165,29 @@ def test_texts_are_kept_apart_or_packed_into_one_stream(data: Path, tmp_path: Pa
         loaded = load(tmp_path / packing)
         measured = evaluate(EvalOptions(model=str(tmp_path / packing)), loaded).base
         assert measured == {name: metrics[packing][name] for name in measured}
+
+
+def test_masked_tokens_finish_a_training_of_next_tokens(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    events = list(stream(options(data, out, finish="mlm:0.25", packing="documents", optimizer="muon", block="modern")))
+    steps = [event for event in events if isinstance(event, Progress)]
+    masked = [step.step for step in steps if "masked token" in step.losses]
+    assert masked == list(range(len(steps) - round(len(steps) / 4) + 1, len(steps) + 1))
+    assert [name for step in steps[: -len(masked)] for name in step.losses] == (len(steps) - len(masked)) * ["next token"]
+    record, loaded = verify(out), load(out)
+    assert loaded.checkpoint.architecture.attention == "bidirectional"
+    assert evaluate(EvalOptions(model=str(out)), loaded).base["masked_accuracy"] == record.metrics["masked_accuracy"]
+    assert 0 < record.metrics["before_finish"]["bits_per_byte"] < 20
+    page = report(ReportOptions(run=str(out), output=tmp_path / "page.html")).page
+    for name, metrics in (("next token", record.metrics["before_finish"]), ("masked token", record.metrics)):
+        (section,) = [task for task in page.tasks if task.name == name]
+        assert ("perplexity", f"{metrics['perplexity']:,.2f}") in [(title, value) for title, value, _ in section.figures]
+    again = pretrain(adapted(data, out, tmp_path / "again", learning_rate=0, packing="documents"))
+    assert again.metrics["loss"] == pytest.approx(record.metrics["loss"])  # it goes on with masked tokens
+    with pytest.raises(UsageError, match=r"--finish mlm:0.1 follows next-token prediction"):
+        pretrain(adapted(data, out, tmp_path / "third", finish="mlm:0.1"))
+    with pytest.raises(UsageError, match="is not mlm:SHARE"):
+        options(data, out, finish="mlm:1.5")
 
 
 def test_options_that_do_not_fit_a_given_model_are_refused(runs: Path, data: Path, tmp_path: Path) -> None:

@@ -25,7 +25,8 @@ from mtlkit.model.masked import MaskedLanguageModel
 from mtlkit.model.prediction_head import PredictionHead
 from mtlkit.training import spikes as loss_spikes
 from mtlkit.training.events import Event, Progress
-from mtlkit.training.incidents import StepSkipped
+from mtlkit.training.finishing import MaskedFinish
+from mtlkit.training.incidents import PhaseEnded, StepSkipped
 from mtlkit.training.loop import DivergedStep
 from mtlkit.training.objectives.language import LanguageObjective, MaskedTokens, NextToken
 from mtlkit.training.pretraining import Pretraining
@@ -55,9 +56,13 @@ def train(compute: Compute) -> Train:
         sampler: TokenSampler = WindowSampler(ids, LENGTH)
         if options.packing == "documents":
             offsets = np.array([0, 3, 30, 60, 61, 100, 104, len(ids)])
-            sampler = DocumentSampler(ids, LENGTH, offsets, 0 if options.objective == "mlm" else 1, (7,))
+            sampler = DocumentSampler(ids, LENGTH, offsets, (7,))
         precise = replace(compute, precision="bf16") if options.precision == "bf16" else compute
-        training = Pretraining(objective, sampler, options, precise)
+        finish = None
+        if options.finish:
+            masked = MaskedTokens(MaskedLanguageModel(model, PredictionHead(model.architecture)), MASKING, seed=0)
+            finish = MaskedFinish(objective, masked, 0.4, lambda: {"loss": float(model.tokens.weight.detach().sum())})  # type: ignore[arg-type]
+        training = Pretraining(objective, sampler, options, precise, finish=finish)
         if begun:
             training.resume(begun)
         log = log or io.StringIO()
@@ -65,6 +70,11 @@ def train(compute: Compute) -> Train:
         return training, events, [json.loads(line) for line in log.getvalue().splitlines()]
 
     return train
+
+
+def of_next_phase(line: dict[str, Any]) -> bool:
+    """Whether a record is written after a phase, and so after the checkpoint of its last step."""
+    return line["type"] == "validation" or line.get("event") == "phase_ended"
 
 
 def weights_of(training: Pretraining) -> dict[str, Tensor]:
@@ -82,6 +92,7 @@ def weights_of(training: Pretraining) -> dict[str, Tensor]:
         {"objective": "mlm", "packing": "documents"},
         {"precision": "bf16"},
         {"precision": "bf16", "objective": "mlm"},
+        {"finish": "mlm:0.4", "optimizer": "muon", "on_spike": "skip"},
     ],
 )
 def test_training_resumes_from_every_step(more: dict[str, Any], train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,13 +107,31 @@ def test_training_resumes_from_every_step(more: dict[str, Any], train: Train, mo
     for step, state in keeper.states.items():
         again, later, rest = train(begun=state, **more)
         assert_same_weights(weights_of(again), weights_of(whole))
-        assert timeless(rest) == [line for line in timeless(lines) if line["step"] > step]
+        assert timeless(rest) == [line for line in timeless(lines) if line["step"] + of_next_phase(line) > step]
         assert (again.state.step, again.state.seen) == (steps, whole.state.seen)
         assert again.state.seconds >= state.part("trainer").plain["seconds"]
         skipped = [one for one in events if isinstance(one, StepSkipped)]
         assert [one for one in later if isinstance(one, StepSkipped)] == [one for one in skipped if one.step > step]
         seen = [(one.step, one.steps, one.epoch) for one in later if isinstance(one, Progress)]
         assert seen == [(one.step, one.steps, one.epoch) for one in events if isinstance(one, Progress)][step:]
+
+
+def test_the_last_steps_predict_masked_tokens_from_both_sides(train: Train) -> None:
+    log = io.StringIO()
+    keeper = Keeper(log)
+    training, events, lines = train(keeper, log, finish="mlm:0.4")
+    losses = [list(line["losses"]) for line in lines if line["type"] == "step"]
+    assert losses == 5 * [["next token"]] + 3 * [["masked token"]]
+    (ended,) = [event for event in events if isinstance(event, PhaseEnded)]
+    assert (ended.steps, ended.metrics) == (3, training.finish.metrics)  # type: ignore[union-attr]
+    assert [line["step"] for line in lines if line["type"] == "validation"] == [5]
+    rates = [line["learning_rate"] for line in lines if line["type"] == "step"]
+    assert rates == [training.updater.optimizer.schedule.at(step) for step in range(8)]  # one schedule over both
+    model = training.finish.objective.model  # type: ignore[union-attr]
+    assert model.encoder.architecture.attention == "bidirectional"
+    first, before = (keeper.states[step].part("updater").tensors["weights:last_head.dense.weight"] for step in (1, 5))
+    assert torch.equal(before, first)
+    assert not torch.equal(before, model.head.dense.weight)
 
 
 def test_more_epochs_go_on_from_the_end_of_fewer(train: Train) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from mtlkit.config.common import MODEL, OBJECTIVE, TRAINING, ShapeOptions, TrainingOptions
+from mtlkit.config.finish import parse_finish
 from mtlkit.config.mix import parse_mix
 from mtlkit.config.option import COMMON, option
 
@@ -46,6 +47,14 @@ class PretrainOptions(ShapeOptions, TrainingOptions):
         "What is predicted: clm, the next token; mlm, masked tokens.",
         panel=OBJECTIVE,
         default_text="what the attention of the model is for; clm for fresh weights",
+    )
+    finish: str | None = option(
+        None,
+        "Last phase: mlm:0.1 predicts masked tokens in the last tenth of the steps, which makes a bidirectional base.",
+        panel=OBJECTIVE,
+        metavar="mlm:SHARE",
+        parse=parse_finish,
+        default_text="none",
     )
     mask_share: float = option(0.3, "Share of the tokens that mlm masks.", panel=OBJECTIVE, minimum=0.01, maximum=0.9)
     mask: MaskUnit = option("tokens", "What mlm masks at once: single tokens, whole words or spans of words.", panel=OBJECTIVE)

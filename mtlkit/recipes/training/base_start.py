@@ -6,10 +6,12 @@ from dataclasses import dataclass, field, replace
 
 import torch
 from tokenizers import Tokenizer
+from torch import nn
 
 from mtlkit.config.architecture import Architecture, Attention, Encoding
 from mtlkit.config.commands.pretrain import LanguageObjectiveName, PretrainOptions
 from mtlkit.config.common import ShapeOptions
+from mtlkit.config.finish import parse_finish
 from mtlkit.config.vector_settings import VectorSettings
 from mtlkit.data.masking import masking_of
 from mtlkit.data.tokenization.tokenizer import TextEncoder
@@ -27,6 +29,7 @@ from mtlkit.model.randomness import draw_from, drawing_from
 from mtlkit.recipes.inputs.model_record import model_record
 from mtlkit.recipes.training.initial_model import set_dropout
 from mtlkit.recipes.training.model_size import check_size
+from mtlkit.training.finishing import MaskedFinish
 from mtlkit.training.objectives.language import LanguageObjective, MaskedTokens, NextToken
 
 ATTENTION: dict[LanguageObjectiveName, Attention] = {"clm": "causal", "mlm": "bidirectional"}
@@ -35,7 +38,8 @@ ATTENTION: dict[LanguageObjectiveName, Attention] = {"clm": "causal", "mlm": "bi
 @dataclass(frozen=True)
 class BaseStart:
     """An encoder to train on text, on the compute device, and the parts of its model that a run keeps. `origin` is the model that
-    it was loaded from (None: fresh weights), and `head` predicts tokens, if more than the output layer does."""
+    it was loaded from (None: fresh weights), and `head` predicts tokens, if more than the output layer does. `finish` is the last
+    phase, if another objective follows."""
 
     backbone: Encoder
     encoder: TextEncoder
@@ -44,6 +48,22 @@ class BaseStart:
     head: PredictionHead | None = None
     vectors: VectorSettings = field(default_factory=VectorSettings)
     notes: tuple[str, ...] = ()
+    finish: MaskedFinish | None = None
+
+    @property
+    def model(self) -> nn.Module:
+        """All that trains."""
+        return self.objective.model if self.finish is None else self.finish.model
+
+    @property
+    def last_objective(self) -> LanguageObjective:
+        """The objective of the last phase."""
+        return self.objective if self.finish is None else self.finish.objective
+
+    @property
+    def last_head(self) -> PredictionHead | None:
+        """The head that the trained base predicts tokens with."""
+        return self.head if self.finish is None else self.finish.objective.model.head
 
     @property
     def parent(self) -> dict[str, str] | None:
@@ -54,6 +74,7 @@ class BaseStart:
 def find_origin(options: PretrainOptions) -> ModelRef | None:
     """The model to train further; None for fresh weights. Raises UsageError for options that do not fit it, IntegrityError."""
     if options.fresh:
+        check_finish(options, options.objective or "clm")
         check_size(fresh_architecture(options, options.vocab_size), [])
         return None
     usual = PretrainOptions()
@@ -91,6 +112,7 @@ def continued_start(options: PretrainOptions, origin: ModelRef, compute: Compute
     described, random = read_description(origin.path, classifier=False).architecture, torch.Generator().manual_seed(options.seed)
     own = next(name for name, attention in ATTENTION.items() if attention == described.attention)
     objective = options.objective or own
+    check_finish(options, objective)
     headed = has_head(objective, described)
     loaded = load_weights(origin.path, classifier=False, head=headed or objective == own)
     backbone, head, notes = own_encoder(loaded.model.backbone), loaded.head if headed else None, [loaded.note]
@@ -119,10 +141,33 @@ def has_head(objective: LanguageObjectiveName, architecture: Architecture) -> bo
 
 def _start(start: BaseStart, options: PretrainOptions, compute: Compute, random: torch.Generator) -> BaseStart:
     """The start on the device with its objective, where dropout draws from `random`."""
-    objective: LanguageObjective = NextToken(start.backbone, start.head)
+    before = NextToken(start.backbone, start.head)
+    objective: LanguageObjective = before
     if start.backbone.architecture.attention == "bidirectional" and start.head is not None:
-        rows = start.backbone.architecture.vocab_size
-        masking = masking_of(start.encoder.tokenizer, rows, options.mask_share, options.mask)
-        objective = MaskedTokens(MaskedLanguageModel(start.backbone, start.head), masking, options.seed)
-    draw_from(random, objective.model.to(compute.device).requires_grad_(True))
-    return replace(start, objective=objective)
+        objective = _masked_tokens(start, start.head, options)
+    finish = None
+    if options.finish is not None:
+        with drawing_from(random):
+            head = PredictionHead(start.backbone.architecture)
+        before.model.requires_grad_(True)
+        finish = MaskedFinish(before, _masked_tokens(start, head, options), parse_finish(options.finish))
+        draw_from(random, finish.model.to(compute.device))
+    else:
+        draw_from(random, objective.model.to(compute.device).requires_grad_(True))
+    return replace(start, objective=objective, finish=finish)
+
+
+def _masked_tokens(start: BaseStart, head: PredictionHead, options: PretrainOptions) -> MaskedTokens:
+    """Masked tokens as the objective, with this head."""
+    rows = start.backbone.architecture.vocab_size
+    masking = masking_of(start.encoder.tokenizer, rows, options.mask_share, options.mask)
+    return MaskedTokens(MaskedLanguageModel(start.backbone, head), masking, options.seed)
+
+
+def check_finish(options: PretrainOptions, objective: LanguageObjectiveName) -> None:
+    """Raises UsageError for `--finish` of a base that predicts masked tokens anyway."""
+    if options.finish is not None and objective != "clm":
+        raise UsageError(
+            f"--finish {options.finish} follows next-token prediction, and masked tokens are predicted from the start; "
+            "remove it, or use --objective clm"
+        )

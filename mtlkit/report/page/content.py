@@ -33,6 +33,7 @@ from mtlkit.report.tables import figure, metric_title, number
 from mtlkit.report.text import printable
 from mtlkit.runs.record import RunRecord, marked_tasks
 from mtlkit.training.diagnostics.gradient_stats import TrackedStep
+from mtlkit.training.events import BEFORE_FINISH
 
 AT_THE_END = "as measured at the end of the training"
 LEAST_POINTS = 3  # fewer make no curve, as of heads that were solved
@@ -161,7 +162,7 @@ def task_sections(record: RunRecord | None, logged: Logged | None, evaluated: Ma
     validation = {name: row for name, row in scores.items() if isinstance(row, dict)} if isinstance(scores, dict) else {}
     kept = kept_step(record.metrics) if record else logged.curves.kept if logged else None
     if record is not None and record.stage == "base":
-        evaluated = {**{name: base_section(name, record.metrics) for name in list(curves)[:1] or [NEXT_TOKEN]}, **evaluated}
+        evaluated = {**base_sections(record.metrics, list(curves)), **evaluated}
     for name in dict.fromkeys([*validation, *evaluated, *curves]):
         section, task = evaluated.get(name, TaskSection(printable(name))), curves.get(name)
         own = tuple(_validation(validation.get(name, {})))
@@ -235,6 +236,13 @@ def figures_of(metrics: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
             interval = metrics.get(f"{name}{ENDING}")
             ends = " to ".join(figure(end, name) for end in interval) if interval else ""
             yield metric_title(name), figure(value, name), ends
+
+
+def base_sections(metrics: Mapping[str, Any], names: Sequence[str]) -> dict[str, TaskSection]:
+    """The section of each phase of a base; `names` are those of its losses, in order."""
+    before = metrics.get(BEFORE_FINISH)
+    phases = [before, metrics] if isinstance(before, dict) and len(names) > 1 else [metrics]
+    return {name: base_section(name, row) for name, row in zip(names or [NEXT_TOKEN], phases, strict=False)}
 
 
 def base_section(name: str, metrics: Mapping[str, Any]) -> TaskSection:

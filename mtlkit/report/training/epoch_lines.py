@@ -91,10 +91,10 @@ def attention(states: Sequence[TaskState]) -> list[Text]:
     return [literal(line, "yellow") for line in lines]
 
 
-def pretraining_line(epoch: int, epochs: int, loss: float) -> str:
-    """A line for an epoch of pretraining, with its mean loss and perplexity."""
-    width = len(str(epochs))
-    return f"epoch {epoch:>{width}}/{epochs}  train loss {loss:.3f}  perplexity {exp(min(50.0, loss)):,.1f}"
+def pretraining_line(epoch: int, epochs: int, objective: str, losses: Sequence[float]) -> str:
+    """A line for an epoch of pretraining, with the mean loss and perplexity of its objective."""
+    width, loss = len(str(epochs)), sum(losses) / len(losses)
+    return f"epoch {epoch:>{width}}/{epochs}  {objective}  train loss {loss:.3f}  perplexity {exp(min(50.0, loss)):,.1f}"
 
 
 def loss_words(losses: Mapping[str, float]) -> list[str]:

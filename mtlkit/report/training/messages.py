@@ -15,6 +15,7 @@ from mtlkit.training.incidents import (
     FeaturesCached,
     FreezeChanged,
     LimitExceeded,
+    PhaseEnded,
     Refitted,
     RouterDropped,
     RouterTrained,
@@ -74,6 +75,11 @@ def training_messages(event: Event) -> Iterator[Message]:
             yield Message(
                 f"trained again on all rows: {rows}, to epoch {event.epoch} in {event.steps:,} steps; scores and calibration are "
                 "those measured on held-out rows before"
+            )
+        case PhaseEnded(ended, follows, steps, metrics):
+            reached = f"held-out perplexity {number(metrics.get('perplexity'))}"
+            yield Message(
+                f"{ended}: {reached}; the last {counted(steps, 'step')} train on {follows}, with bidirectional attention"
             )
         case StepSkipped(step, spike, total):
             so_far = f"; {total:,} steps skipped so far" if total > 1 else ""

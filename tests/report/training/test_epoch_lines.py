@@ -64,7 +64,7 @@ def test_long_names_are_cut_and_figures_are_not(width: int) -> None:
 
 
 def test_a_line_of_pretraining() -> None:
-    assert pretraining_line(3, 20, 2.0) == "epoch  3/20  train loss 2.000  perplexity 7.4"
+    assert pretraining_line(3, 20, "next token", [1.0, 3.0]) == "epoch  3/20  next token  train loss 2.000  perplexity 7.4"
 
 
 def test_parts_in_words() -> None:
