@@ -159,11 +159,12 @@ class TrainingOptions(MachineOptions):
         parse=parse_track,
         methods=TRACKERS,
     )
-    optimizer: OptimizerName = option(
-        "adamw",
+    optimizer: OptimizerName | None = option(
+        None,
         "muon: orthogonalize the updates of the matrices of blocks (Jordan et al. 2024), and use AdamW for the rest.",
         panel=TRAINING,
         rank=1,
+        default_text="muon for fresh weights of pretrain, else adamw",
         advanced=True,
     )
     on_spike: OnSpike = option(
@@ -206,7 +207,12 @@ class TrainingOptions(MachineOptions):
 
     @property
     def derived_defaults(self) -> dict[str, Any]:
-        return {"accumulate": 1}
+        return {"accumulate": 1, "optimizer": "adamw"}
+
+    @property
+    def muon(self) -> bool:
+        """Whether Muon updates the matrices of blocks."""
+        return (self.optimizer or self.derived_defaults["optimizer"]) == "muon"
 
     @property
     def batches_per_step(self) -> int:

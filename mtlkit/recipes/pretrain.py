@@ -155,7 +155,8 @@ def _describe(start: BaseStart, corpus: PretrainData, training: Pretraining) -> 
     return (
         f"{shape.layers} layers of {shape.dim}, {parameters:,} parameters, {shape.vocab_size:,} tokens in the vocabulary; "
         f"{len(corpus.sampler.ids):,} tokens of text, {training.steps:,} steps of {training.step_tokens:,} on "
-        f"{training.compute.device}; objective: {objective}"
+        f"{training.compute.device}; objective: {objective}; "
+        f"{'Muon' if training.options.muon else 'AdamW'} with learning rate {training.options.peak_rate:.2g}"
     )
 
 

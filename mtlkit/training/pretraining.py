@@ -85,8 +85,7 @@ class Pretraining:
         random = RandomState(model, compute.device, options.seed)
         rate = LearningRate(options.peak_rate, self.steps, options.warmup)
         weights = dict(model.named_parameters())
-        muon = options.optimizer == "muon"
-        optimizer = ScheduledOptimizer(weights, rate, weight_decay=options.weight_decay, clip=options.clip, muon=muon)
+        optimizer = ScheduledOptimizer(weights, rate, weight_decay=options.weight_decay, clip=options.clip, muon=options.muon)
         self.updater = ModelUpdater(model, optimizer, compute, random=random, on_spike=options.on_spike)
         self.turns = language_turns(ranks, self.updater, model, self._loss, options.seed)
         self.state = TrainState()

@@ -141,7 +141,7 @@ def make_updater(
     rate = ScheduledRate(LearningRate(plan.learning_rate, schedule.full * options.epochs, options.warmup), schedule)
     weights = dict(model.named_parameters())
     optimizer = ScheduledOptimizer(
-        weights, rate, weight_decay=weight_decay, clip=options.clip, lr_scales=lr_scales, muon=options.optimizer == "muon"
+        weights, rate, weight_decay=weight_decay, clip=options.clip, lr_scales=lr_scales, muon=options.muon
     )
     return ModelUpdater(model, optimizer, compute, random=random, on_spike=options.on_spike, frozen_params=frozen_params)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from mtlkit.config.architecture import SIZES
 from mtlkit.config.common import MODEL, OBJECTIVE, TRAINING, ShapeOptions, TrainingOptions
 from mtlkit.config.finish import parse_finish
 from mtlkit.config.mix import parse_mix
@@ -13,6 +14,7 @@ from mtlkit.config.option import COMMON, option
 LanguageObjectiveName = Literal["clm", "mlm"]
 MaskUnit = Literal["tokens", "words", "spans"]
 Packing = Literal["documents", "stream"]
+ADAMW_RATE, MUON_RATE, RATED_WIDTH = 2e-3, 4e-3, 256  # peak learning rates of fresh weights; that of Muon at a width
 SCRATCH = "scratch"  # --init of fresh weights, and the default
 
 
@@ -40,7 +42,12 @@ class PretrainOptions(ShapeOptions, TrainingOptions):
     epochs: int | None = option(None, "Passes over the texts.", panel=COMMON, minimum=1, rank=4, default_text="20, with --init 3")
     tokens: int | None = option(None, "Tokens to train on, instead of --epochs.", panel=COMMON, minimum=1, rank=4)
     learning_rate: float | None = option(
-        None, "Peak learning rate.", panel=COMMON, minimum=0, rank=7, default_text="2e-3, with --init 1e-4"
+        None,
+        "Peak learning rate.",
+        panel=COMMON,
+        minimum=0,
+        rank=7,
+        default_text="of fresh weights by their width, 8e-3 for xs and 4e-3 for s; with --init 1e-4",
     )
     objective: LanguageObjectiveName | None = option(
         None,
@@ -84,8 +91,14 @@ class PretrainOptions(ShapeOptions, TrainingOptions):
 
     @property
     def derived_defaults(self) -> dict[str, Any]:
-        own = {"epochs": 20, "learning_rate": 2e-3} if self.fresh else {"epochs": 3, "learning_rate": 1e-4}
-        return {**super().derived_defaults, **own}
+        if not self.fresh:
+            return {**super().derived_defaults, "epochs": 3, "learning_rate": 1e-4}
+        rate = self.fresh_rate() if self.optimizer in (None, "muon") else ADAMW_RATE
+        return {**super().derived_defaults, "epochs": 20, "optimizer": "muon", "learning_rate": rate}
+
+    def fresh_rate(self) -> float:
+        """The learning rate of fresh weights with Muon, which falls with their width; docs/results.md says why."""
+        return MUON_RATE * RATED_WIDTH / max(SIZES["xs"][1], self.dim or SIZES[self.size][1])
 
     @property
     def shares(self) -> list[float] | None:

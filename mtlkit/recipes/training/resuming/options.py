@@ -19,7 +19,7 @@ from mtlkit.runs.record import RECORD, RunRecord, read_record
 from mtlkit.training.state_dict import is_complete
 
 # options whose default depends on others or on the number of processes; it is recorded, so that None is whatever was recorded
-DERIVED = ("accumulate", "batch_size", "epochs", "learning_rate")
+DERIVED = ("accumulate", "batch_size", "epochs", "learning_rate", "optimizer")
 
 Options = TypeVar("Options", bound=TrainingOptions)
 
@@ -86,6 +86,7 @@ def upgraded(options: Mapping[str, Any]) -> Mapping[str, Any]:
     return {
         **options,
         **({"packing": "stream"} if had_one_stream else {}),
+        **({} if "optimizer" in options else {"optimizer": "adamw"}),
         **({"batch_size": 0} if had_no_limit else {}),
         **({"learning_rate": FEW_SHOT_RATE} if had_own_rate else {}),
     }
