@@ -13,10 +13,11 @@ from mtlkit.config.commands.pretrain import SCRATCH, PretrainOptions
 from mtlkit.config.mix import names_of
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.cache import encode_cached, fingerprint
-from mtlkit.data.datasets.corpus import read_corpus
+from mtlkit.data.datasets.corpus import Removed, read_corpus
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.documents import DocumentSampler
 from mtlkit.data.encoded import Encoded
+from mtlkit.data.quality.duplicates import LETTERS_COMPARED
 from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.data.tokenization.tokenizer import train_tokenizer
 from mtlkit.data.windows import MixedWindows, TokenSampler, WindowSampler
@@ -171,11 +172,15 @@ def _read(
 ) -> Generator[Event, None, tuple[PretrainData, BaseStart]]:
     """Reads the texts, and loads the model, or trains a tokenizer for a fresh one."""
     start = continued_start(options, origin, compute) if origin else None
-    split = read_corpus(options.sources, ReadOptions(options.encoding, options.on_bad_row, SkippedRows()), options.seed)
+    split = read_corpus(
+        options.sources, ReadOptions(options.encoding, options.on_bad_row, SkippedRows()), options.seed, options.dedup
+    )
     texts, held_out, tally = split.train, split.held_out, split.tally
     for name, record in split.records.items():
         yield from source_notes(record, name)
     yield Note(f"{len(texts):,} texts to train on, {len(held_out):,} held out{split.origin}, from {listed(options.sources)}")
+    if line := removed_line(split.removed):
+        yield Note(line)
     if tally.skipped:
         yield Note(f"{tally.skipped:,} rows skipped, such as {tally.reasons[0]}", warning=True)
     if start is None:
@@ -213,6 +218,20 @@ def _sampler(
     if not counts.sum():
         raise DataError(f"{len(encoded.ids):,} tokens do not fill one window of --context {context}; add text")
     return sampler
+
+
+def removed_line(removed: Removed) -> str:
+    """What was left out of the texts as it repeats others, in a sentence; empty if nothing was."""
+    count = removed.equal + removed.near
+    if removed.is_large:
+        limit = f"more than {LETTERS_COMPARED / 1e6:,.0f} million characters; not compared for near duplicates"
+        return f"{limit}, {counted(removed.equal, 'equal text')} left out" if removed.equal else limit
+    if not count:
+        return ""
+    return (
+        f"left out {counted(count, 'text')} that repeat others ({removed.equal:,} equal, {removed.near:,} nearly), "
+        f"{removed.letters:,} characters; --dedup none keeps them"
+    )
 
 
 def mix_line(sampler: TokenSampler, names: Sequence[str]) -> str:

@@ -42,7 +42,8 @@ from mtlkit.runs.store_format import (
 LOG = logging.getLogger(__name__)
 TOKENS, TEACHER, INT8, FEATURES, BASELINES, PART = "tokens", "teacher", "int8", "features", "baselines", "part"  # kinds
 PREDICTIONS = "predictions"  # outputs of heads for evaluated rows
-USER_CACHE_KINDS = (TOKENS, TEACHER, INT8, PREDICTIONS)  # kinds stored in the user's cache folder
+DUPLICATES = "duplicates"  # texts of a corpus that repeat earlier ones
+USER_CACHE_KINDS = (TOKENS, TEACHER, INT8, PREDICTIONS, DUPLICATES)  # kinds stored in the user's cache folder
 SUFFIX = ".safetensors"
 CACHE = ".cache"  # the folder beside runs with what other trainings can reuse
 KEY_DIGITS = 32  # of a key, in a file name

@@ -69,7 +69,7 @@ def test_bf16_on_a_processor_without_such_products_is_said_to_be_slow(
 def test_sources_are_mixed_in_given_shares(data: Path, tmp_path: Path) -> None:
     (tmp_path / "small.txt").write_text("The otter sleeps near the barn.\nA saw lies broken in the shed.\n" * 12)
     sources = [str(data / "kind" / "train.csv"), str(tmp_path / "small.txt")]
-    asked = options(data, tmp_path / "run", sources=sources, mix="train=1,small=3", optimizer="muon")
+    asked = options(data, tmp_path / "run", sources=sources, mix="train=1,small=3", optimizer="muon", dedup="none")
     said = [event.text for event in stream(asked) if isinstance(event, Note)]
     (line,) = [text for text in said if text.startswith("an epoch: ")]
     assert re.fullmatch(r"an epoch: train 2[56]% \(0\.\d+ passes\), small 7[45]% \(\d\.\d passes\)", line)
@@ -78,7 +78,11 @@ def test_sources_are_mixed_in_given_shares(data: Path, tmp_path: Path) -> None:
         pretrain(options(data, tmp_path / "other", sources=[*sources, str(tmp_path / "unread.txt")], mix="train=1"))
     (tmp_path / "tiny.txt").write_text("a\nb\n")
     with pytest.raises(DataError, match=r"tiny.txt: too few tokens for one window of --context 16"):
-        pretrain(options(data, tmp_path / "other", sources=[sources[0], str(tmp_path / "tiny.txt")], mix="train=1,tiny=1"))
+        pretrain(
+            options(
+                data, tmp_path / "other", sources=[sources[0], str(tmp_path / "tiny.txt")], mix="train=1,tiny=1", dedup="none"
+            )
+        )
 
 
 @pytest.mark.parametrize("block", ["gpt2", "modern"])
@@ -165,6 +169,21 @@ def test_texts_are_kept_apart_or_packed_into_one_stream(data: Path, tmp_path: Pa
         loaded = load(tmp_path / packing)
         measured = evaluate(EvalOptions(model=str(tmp_path / packing)), loaded).base
         assert measured == {name: metrics[packing][name] for name in measured}
+
+
+def test_repeated_texts_are_left_out_and_counted(data: Path, tmp_path: Path) -> None:
+    lines = [line.rpartition(",")[0] for line in (data / "kind" / "train.csv").read_text().splitlines()[1:]]
+    (tmp_path / "twice.txt").write_text("\n".join(lines + [line.upper() for line in lines[:20]]))
+    source = {"sources": [str(tmp_path / "twice.txt")], "learning_rate": 0}
+    said = [event.text for event in stream(options(data, tmp_path / "once", **source)) if isinstance(event, Note)]
+    (line,) = [text for text in said if text.startswith("left out 20 texts")]
+    assert "(20 equal, 0 nearly)" in line
+    assert any(text.startswith("61 texts to train on, 3 held out") for text in said)
+    kept = pretrain(options(data, tmp_path / "kept", dedup="none", **source))
+    for run in ("once", "kept"):
+        measured = evaluate(EvalOptions(model=str(tmp_path / run)), load(tmp_path / run)).base
+        assert measured["loss"] == verify(tmp_path / run).metrics["loss"]
+    assert verify(kept.run).data["texts"] != verify(tmp_path / "once").data["texts"]
 
 
 def test_masked_tokens_finish_a_training_of_next_tokens(data: Path, tmp_path: Path) -> None:

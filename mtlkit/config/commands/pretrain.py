@@ -14,6 +14,7 @@ from mtlkit.config.option import COMMON, option
 LanguageObjectiveName = Literal["clm", "mlm"]
 MaskUnit = Literal["tokens", "words", "spans"]
 Packing = Literal["documents", "stream"]
+Dedup = Literal["near", "exact", "none"]
 ADAMW_RATE, MUON_RATE, RATED_WIDTH = 2e-3, 4e-3, 256  # peak learning rates of fresh weights; that of Muon at a width
 SCRATCH = "scratch"  # --init of fresh weights, and the default
 
@@ -71,6 +72,12 @@ class PretrainOptions(ShapeOptions, TrainingOptions):
         panel=TRAINING,
         metavar="NAME=SHARE,...",
         default_text="as much as each has",
+        advanced=True,
+    )
+    dedup: Dedup = option(
+        "near",
+        "Texts to leave out as they repeat earlier ones: near duplicates too, only equal ones (exact), or none.",
+        panel=TRAINING,
         advanced=True,
     )
     packing: Packing = option(

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
+from mtlkit.config.commands.pretrain import Dedup
 from mtlkit.config.source_record import SourceRecord
 from mtlkit.data.datasets.held_out import SPLIT_SEED, separate_texts
 from mtlkit.data.datasets.labelled_rows import ReadOptions
 from mtlkit.data.datasets.labelled_table import LabelledTable
+from mtlkit.data.quality.duplicates import find_duplicates
 from mtlkit.data.sources import Source, existing_split, find_split, open_source
 from mtlkit.data.sources.columns import Columns, join_text, numbered, text_columns
 from mtlkit.data.sources.grammar.spec import Query, parse_source
@@ -95,8 +97,20 @@ def sample_passages() -> list[str]:
 
 
 @dataclass(frozen=True)
+class Removed:
+    """How many texts were left out as they repeat earlier ones, and their characters. `is_large`: there was too much text to look
+    for near duplicates."""
+
+    equal: int = 0
+    near: int = 0
+    letters: int = 0
+    is_large: bool = False
+
+
+@dataclass(frozen=True)
 class SplitTexts:
-    """Training and held-out texts, the sources whose own validation split was used, skipped rows, and how sources were read."""
+    """Training and held-out texts, the sources whose own validation split was used, skipped rows, and how sources were read.
+    `removed` is what was left out of all these texts."""
 
     train: list[str]
     held_out: list[str]
@@ -104,6 +118,7 @@ class SplitTexts:
     tally: SkippedRows
     records: Records = field(default_factory=dict)
     ends: tuple[int, ...] = ()  # of the training texts of each source
+    removed: Removed = field(default_factory=lambda: Removed())
 
     @property
     def origin(self) -> str:
@@ -111,11 +126,12 @@ class SplitTexts:
         return f" (validation split of {listed(self.own)})" if self.own else ""
 
 
-def read_corpus(sources: Sequence[str], reading: ReadOptions, seed: int) -> SplitTexts:
+def read_corpus(sources: Sequence[str], reading: ReadOptions, seed: int, dedup: Dedup = "none") -> SplitTexts:
     """Reads the texts of several sources, in order, and holds some out.
 
     Held out are up to 2,000 texts of the validation split of each source that has one, and 5 % of the texts of all other sources
-    together, sampled by `separate_texts`. Raises DataError if no text can be held out.
+    together, sampled by `separate_texts`. Texts that repeat earlier ones, or those of a validation split, are left out before, as
+    `dedup` says. Raises DataError if no text can be held out.
     """
     splits = []
     records: Records = {}
@@ -123,9 +139,11 @@ def read_corpus(sources: Sequence[str], reading: ReadOptions, seed: int) -> Spli
         own_records: Records = {}
         splits.append((list(read_texts(source, reading, own_records)), validation_texts(source, reading, own_records)))
         records.update(own_records)
+    splits, removed = _without_duplicates(splits, dedup)
     own = tuple(source for source, (_, validation) in zip(sources, splits, strict=True) if validation is not None)
     free = [text for texts, validation in splits if validation is None for text in texts]
-    marks = iter(sample_held_out(free, listed(sources), seed, optional=bool(own)))
+    compared = dedup == "near" and not removed.is_large
+    marks = iter(sample_held_out(free, listed(sources), seed, optional=bool(own), compared=compared))
     train: list[str] = []
     held_out: list[str] = []
     ends = []
@@ -139,7 +157,23 @@ def read_corpus(sources: Sequence[str], reading: ReadOptions, seed: int) -> Spli
         ends.append(len(train))
     if not train:
         raise DataError(f"{listed(sources)}: no texts to train on")
-    return SplitTexts(train, held_out, own, reading.tally, records, tuple(ends))
+    return SplitTexts(train, held_out, own, reading.tally, records, tuple(ends), removed)
+
+
+Split = tuple[list[str], list[str] | None]  # the training texts of a source, and those of its validation split
+
+
+def _without_duplicates(splits: Sequence[Split], dedup: Dedup) -> tuple[list[Split], Removed]:
+    """The texts of sources without those for training that repeat others, and how many these are."""
+    held_out = [text for _, validation in splits for text in validation or ()]
+    texts = [text for train, _ in splits for text in train]
+    found = find_duplicates([*held_out, *texts], dedup)
+    repeats = found.any[len(held_out) :]
+    marks = iter(repeats.tolist())
+    kept: list[Split] = [([text for text in train if not next(marks)], validation) for train, validation in splits]
+    letters = sum(len(text) for text, repeated in zip(texts, repeats, strict=True) if repeated)
+    equal, near = (int(part[len(held_out) :].sum()) for part in (found.equal, found.near))
+    return kept, Removed(equal, near, letters, found.is_large)
 
 
 def validation_texts(source: str, reading: ReadOptions, records: Records | None = None) -> list[str] | None:
@@ -156,18 +190,19 @@ def validation_texts(source: str, reading: ReadOptions, records: Records | None 
     return [texts[index] for index in sorted(order.tolist())]
 
 
-def sample_held_out(texts: Sequence[str], name: str, seed: int, *, optional: bool) -> list[bool]:
+def sample_held_out(texts: Sequence[str], name: str, seed: int, *, optional: bool, compared: bool = False) -> list[bool]:
     """Marks the held-out texts of sources without a validation split. If `optional`, fewer than two texts are all kept for
-    training, as other sources have a validation split. Raises DataError."""
-    return [False] * len(texts) if optional and len(texts) < 2 else hold_out_texts(texts, name, seed)
+    training, as other sources have a validation split. `compared`: near duplicates are not among them. Raises DataError."""
+    return [False] * len(texts) if optional and len(texts) < 2 else hold_out_texts(texts, name, seed, compared=compared)
 
 
-def hold_out_texts(texts: Sequence[str], name: str, seed: int) -> list[bool]:
-    """Marks 5 % of the texts. Raises DataError if there are fewer than two different texts."""
+def hold_out_texts(texts: Sequence[str], name: str, seed: int, *, compared: bool = False) -> list[bool]:
+    """Marks 5 % of the texts. `compared`: near duplicates are not among them. Raises DataError if there are fewer than two
+    different texts."""
     if len(texts) < 2:
         count = "1 text" if len(texts) == 1 else f"{len(texts)} texts"
         raise DataError(f"{name}: {count}; at least two are needed, as one is held out")
-    held = separate_texts(texts, HELD_OUT_SHARE, HELD_OUT_MOST, seed, "held-out")
+    held = separate_texts(texts, HELD_OUT_SHARE, HELD_OUT_MOST, seed, "held-out", compared=compared)
     if not held.any():
         raise DataError(f"{name}: all {len(texts):,} texts are equal; two different ones are needed, as one is held out")
     marks: list[bool] = held.tolist()

@@ -153,16 +153,18 @@ def held_out_groups(groups: Rows, share: float, most: int, seed: int, *name: str
     return held
 
 
-def separate_texts(texts: Sequence[str], share: float, most: int, seed: int, *name: str) -> NDArray[np.bool_]:
+def separate_texts(
+    texts: Sequence[str], share: float, most: int, seed: int, *name: str, compared: bool = False
+) -> NDArray[np.bool_]:
     """Marks the held-out ones of N texts, (N,).
 
     Texts that are equal up to case and white space stay together; near duplicates of training texts are moved to training,
-    unless no text would remain held out.
+    unless no text would remain held out. `compared`: the texts have been compared, and have no near duplicates.
     """
     numbers = TextNumbers()
     groups = numbers.of(texts)
     held = held_out_groups(groups, share, most, seed, *name)
-    if sum(map(len, texts)) > LETTERS_COMPARED:
+    if compared or sum(map(len, texts)) > LETTERS_COMPARED:
         return held
     distinct = numbers.texts()
     held_texts = np.unique(groups[held])

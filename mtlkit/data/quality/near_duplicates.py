@@ -78,26 +78,42 @@ def near_pairs(texts: Sequence[str], among: Rows, others: Rows) -> Iterator[Near
     same band are considered: neither time nor memory grows with the number of similar pairs, of which boilerplate makes millions.
     """
     mine, theirs = (signatures([texts[number] for number in numbers], BANDS * ROWS) for numbers in (among, others))
-    remaining = np.arange(len(among))
+    yield from _pairs(texts, (among, mine), (others, theirs), earlier=False)
+
+
+def near_earlier(texts: Sequence[str]) -> Iterator[NearPair]:
+    """Yields, for each text that has a near duplicate among those before it, one such pair; works like `near_pairs`."""
+    numbered = np.arange(len(texts)), signatures(texts, BANDS * ROWS)
+    yield from _pairs(texts, numbered, numbered, earlier=True)
+
+
+def _pairs(
+    texts: Sequence[str], among: tuple[Rows, Signatures], others: tuple[Rows, Signatures], *, earlier: bool
+) -> Iterator[NearPair]:
+    """`near_pairs` of texts with their signatures; `earlier`: only with rows before their own."""
+    (numbers, mine), (other_numbers, theirs) = among, others
+    remaining = np.arange(len(mine))
     tried: set[tuple[int, int]] = set()
     tries: Counter[int] = Counter()
     for band in range(BANDS):
         done = {row for row, times in tries.items() if times >= MOST_TRIED}
-        for row, other in _candidates(mine, theirs, remaining, band):
+        for row, other in _candidates(mine, theirs, remaining, band, earlier=earlier):
             if row in done or (row, other) in tried:
                 continue
             tried.add((row, other))
             tries[row] += 1
-            value = resemblance(texts[among[row]], texts[others[other]])
+            value = resemblance(texts[numbers[row]], texts[other_numbers[other]])
             if value >= NEAR:
                 done.add(row)
-                yield NearPair(int(among[row]), int(others[other]), value)
+                yield NearPair(int(numbers[row]), int(other_numbers[other]), value)
         remaining = remaining[~np.isin(remaining, list(done))]
 
 
-def _candidates(mine: Signatures, theirs: Signatures, remaining: Rows, band: int) -> Iterator[tuple[int, int]]:
+def _candidates(
+    mine: Signatures, theirs: Signatures, remaining: Rows, band: int, *, earlier: bool = False
+) -> Iterator[tuple[int, int]]:
     """Pairs of the `remaining` rows of `mine` and rows of `theirs` that agree in a band and are probably near duplicates: for
-    each row of `mine` at most MOST_COMPARED, by descending similarity."""
+    each row of `mine` at most MOST_COMPARED, by descending similarity. `earlier`: only with rows before their own."""
     keys = _keys(theirs, band)
     order = np.argsort(keys, kind="stable")
     first, after = (np.searchsorted(keys[order], _keys(mine[remaining], band), side) for side in ("left", "right"))
@@ -108,6 +124,8 @@ def _candidates(mine: Signatures, theirs: Signatures, remaining: Rows, band: int
         begins = np.repeat(first[start:stop] - (ends[start:stop] - shared), shared)
         other_rows = order[begins + np.arange(ends[start] - shared[0], ends[stop - 1])]
         rows = np.repeat(remaining[start:stop], shared)
+        if earlier:
+            rows, other_rows = rows[other_rows < rows], other_rows[other_rows < rows]
         estimates = (mine[rows] == theirs[other_rows]).mean(1)
         best = np.lexsort((-estimates, rows))
         rank = np.arange(len(best)) - np.searchsorted(rows, rows[best])  # of a pair among those of its row

@@ -63,4 +63,4 @@ def evaluation_texts(options: EvalOptions, loaded: LoadedModel, tally: SkippedRo
         return [text for source in options.text for text in read_texts(source, reading, records)]
     trained: Mapping[str, Any] = record.options
     reading = ReadOptions(trained["encoding"], trained["on_bad_row"], tally)
-    return read_corpus(record.data["sources"], reading, record.seed).held_out
+    return read_corpus(record.data["sources"], reading, record.seed, upgraded(trained)["dedup"]).held_out

@@ -150,3 +150,28 @@ def test_too_few_texts_are_refused(tmp_path: Path, content: str, count: str) -> 
     with pytest.raises(DataError) as caught:
         split_of(path)
     assert str(caught.value) == f"{path}: {count}; at least two are needed, as one is held out"
+
+
+def test_repeated_texts_are_left_out_before_texts_are_held_out(tmp_path: Path) -> None:
+    story = "Once upon a time a small grey fox lived at the edge of a wood, and every night it counted the {} stars above."
+    rows = [f"line {number} of {'abcdefghij'[number % 10] * 9}" for number in range(100)] + [story.format(n) for n in range(40)]
+    (tmp_path / "a.txt").write_text("\n".join([*rows, *(row.upper() for row in rows[:30])]))
+    for seed in range(3):
+        split = read_corpus([str(tmp_path / "a.txt")], ReadOptions("utf-8", "error", SkippedRows()), seed, "near")
+        assert (split.removed.equal, split.removed.near) == (30, 39)
+        assert len(split.train) + len(split.held_out) == 101
+        assert split.ends == (len(split.train),)
+
+
+def test_texts_of_a_validation_split_are_not_trained_on(tmp_path: Path) -> None:
+    (tmp_path / "train.txt").write_text("".join(f"line {number}\n" for number in range(20)) + "Held  Out\n")
+    (tmp_path / "validation.txt").write_text("held out\nheld out\nanother one\n")
+    (tmp_path / "more.txt").write_text("line 3\nsomething else altogether\n")
+    sources = [str(tmp_path / "more.txt"), f"{tmp_path}"]
+    reading = ReadOptions("utf-8", "error", SkippedRows())
+    split = read_corpus(sources, reading, 0, "exact")
+    assert "Held  Out" not in split.train
+    assert [text for text in split.held_out if "held" in text] == ["held out", "held out"]  # what is measured stays
+    assert (split.train + split.held_out).count("line 3") == 1
+    assert split.removed.equal == 2
+    assert "Held  Out" in read_corpus(sources, reading, 0).train

@@ -82,10 +82,12 @@ def upgraded(options: Mapping[str, Any]) -> Mapping[str, Any]:
     """Recorded options with the values of those that did not exist then, where they differ from today's defaults."""
     had_no_limit = options.get("objective") == "similarity" and "batch_size" not in options
     had_own_rate = options.get("few_shot") and options.get("learning_rate") == LEARNING_RATE and "optimizer" not in options
-    had_one_stream = "mask_share" in options and "packing" not in options
+    had_one_stream = "sources" in options and "packing" not in options
+    had_all_texts = "sources" in options and "dedup" not in options
     return {
         **options,
         **({"packing": "stream"} if had_one_stream else {}),
+        **({"dedup": "none"} if had_all_texts else {}),
         **({} if "optimizer" in options else {"optimizer": "adamw"}),
         **({"batch_size": 0} if had_no_limit else {}),
         **({"learning_rate": FEW_SHOT_RATE} if had_own_rate else {}),

@@ -64,9 +64,11 @@ def test_an_option_that_a_state_does_not_know_yet_has_its_default() -> None:
     assert restored(TrainMtlOptions, {**kept, "long_gone": 3}) == TYPED[2]
 
 
-def test_a_base_of_an_earlier_version_was_trained_on_one_stream() -> None:
-    recorded = {name: value for name, value in plain(PretrainOptions(packing="documents")).items() if name != "packing"}
-    assert restored(PretrainOptions, upgraded(recorded)).packing == "stream"
+def test_a_base_of_an_earlier_version_was_trained_on_one_stream_of_all_texts() -> None:
+    later, now = ("packing", "dedup"), plain(PretrainOptions(packing="documents", dedup="exact"))
+    recorded = {name: value for name, value in now.items() if name not in later}
+    before = restored(PretrainOptions, upgraded(recorded))
+    assert (before.packing, before.dedup) == ("stream", "none")
     assert restored(PretrainOptions, upgraded({**recorded, "packing": "documents"})).packing == "documents"
     assert "packing" not in upgraded(plain(TYPED[2]))
 
