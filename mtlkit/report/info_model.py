@@ -36,10 +36,11 @@ def pairs(rows: Mapping[str, str]) -> Table:
 
 def architecture_pairs(checkpoint: ModelDescription) -> dict[str, str]:
     shape, encoding = checkpoint.architecture, checkpoint.encoding
-    inside = f", MLP {shape.mlp_dim} ({shape.activation}), {shape.norm}-norm" if shape.transformers is None else ""
+    gated = "gated " if shape.blocks.gated else ""
+    inside = f", MLP {shape.mlp_dim} ({gated}{shape.activation}), {shape.norm}-norm" if shape.transformers is None else ""
     rows = {
         "layers": f"{shape.layers}, width {shape.dim}{inside}",
-        "attention": f"{shape.attention}, {shape.heads} heads",
+        "attention": f"{shape.attention}, {shape.heads} heads{', rotary positions' if shape.blocks.rotary else ''}",
         "pooling": ", ".join([shape.pooling, *map(dense_title, shape.dense), *(["normalized"] if shape.normalize else [])]),
         "vocabulary": f"{shown(shape.vocab_size)} tokens"
         + (f", embedding width {shape.token_dim}" if shape.embedding_dim else ""),

@@ -39,11 +39,14 @@ class MaskedFinish:
         return min(max(1, round(steps * self.share)), max(1, steps - 1))
 
     def begin(self, *, first: bool) -> None:
-        """Turns the base to this phase. `first`: before its first step, when the new head is adapted to the base."""
+        """Turns the base to this phase. `first`: before its first step, when the new head is adapted to the base: it
+        begins as that for next tokens, if there is one."""
         encoder, head = self.objective.model.encoder, self.objective.model.head
         encoder.attend("bidirectional")
         if self.before.head is not None:
             self.before.head.requires_grad_(False)
-        if first:
+        if first and self.before.head is not None:
+            head.load_state_dict(self.before.head.state_dict())
+        elif first:
             head.fit_scale(encoder.tokens.weight)
         head.requires_grad_(True)

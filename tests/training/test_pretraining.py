@@ -14,13 +14,13 @@ import torch
 from cutting import Keeper, assert_same_weights, timeless
 from torch import Tensor
 
-from mtlkit.config.architecture import Architecture
 from mtlkit.config.commands.pretrain import PretrainOptions
 from mtlkit.data.documents import DocumentSampler
 from mtlkit.data.masking import Masking
 from mtlkit.data.windows import TokenSampler, WindowSampler
 from mtlkit.inference.compute import Compute
 from mtlkit.model.encoder import Encoder
+from mtlkit.model.interop.families.base import has_causal_head
 from mtlkit.model.masked import MaskedLanguageModel
 from mtlkit.model.prediction_head import PredictionHead
 from mtlkit.training import spikes as loss_spikes
@@ -45,8 +45,11 @@ def train(compute: Compute) -> Train:
         saver: Any = None, log: io.StringIO | None = None, begun: StateDict | None = None, **more: Any
     ) -> tuple[Pretraining, list[Event], list[dict[str, Any]]]:
         torch.manual_seed(0)
-        model = Encoder(Architecture(50, 2, 16, 2, LENGTH, dropout=0.1))
-        objective: LanguageObjective = NextToken(model)
+        shape = PretrainOptions(block=more.get("block", "gpt2"), layers=2, dim=16, heads=2)
+        model = Encoder(shape.fresh_architecture(50, LENGTH, "causal", dropout=0.1))
+        objective: LanguageObjective = NextToken(
+            model, PredictionHead(model.architecture) if has_causal_head(model.architecture) else None
+        )
         if more.get("objective") == "mlm":
             model.attend("bidirectional")
             objective = MaskedTokens(MaskedLanguageModel(model, PredictionHead(model.architecture)), MASKING, seed=0)
@@ -72,6 +75,13 @@ def train(compute: Compute) -> Train:
     return train
 
 
+def test_the_head_of_masked_tokens_begins_as_that_of_next_tokens(train: Train) -> None:
+    training, _, _ = train(block="modern", finish="mlm:0.4", learning_rate=0.0)
+    before, after = training.finish.before.head, training.finish.objective.model.head  # type: ignore[union-attr]
+    assert before is not None
+    torch.testing.assert_close(before.state_dict(), after.state_dict(), atol=0, rtol=0)
+
+
 def of_next_phase(line: dict[str, Any]) -> bool:
     """Whether a record is written after a phase, and so after the checkpoint of its last step."""
     return line["type"] == "validation" or line.get("event") == "phase_ended"
@@ -93,6 +103,8 @@ def weights_of(training: Pretraining) -> dict[str, Tensor]:
         {"precision": "bf16"},
         {"precision": "bf16", "objective": "mlm"},
         {"finish": "mlm:0.4", "optimizer": "muon", "on_spike": "skip"},
+        {"block": "modern", "optimizer": "muon"},
+        {"block": "modern", "finish": "mlm:0.4", "optimizer": "muon"},
     ],
 )
 def test_training_resumes_from_every_step(more: dict[str, Any], train: Train, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,11 +120,11 @@ def _gradients(
     )
 
 
-def repeated_product(weight: Tensor, rows: int) -> Callable[[Tensor], Tensor]:
-    """states @ weight.T for many batches of about `rows` rows; the weight is packed once. Without gradients."""
+def repeated_product(weight: Tensor, rows: int, bias: Tensor | None = None) -> Callable[[Tensor], Tensor]:
+    """states @ weight.T + bias for many batches of about `rows` rows; the weight is packed once. Without gradients."""
     if weight.device.type == "cpu" and weight.dtype == torch.float32:
-        return packed_linear(weight, None, rows)
-    return lambda states: states @ weight.T
+        return packed_linear(weight, bias, rows)
+    return lambda states: states @ weight.T if bias is None else states @ weight.T + bias
 
 
 def linear(layer: nn.Linear, states_TD: Tensor) -> Tensor:
