@@ -67,8 +67,8 @@ def read_distilled(sources: Mapping[str, str], reading: ReadOptions, numbers: Te
 def read_sources(
     sources: Sequence[str], reading: ReadOptions, numbers: TextNumbers, records: dict[str, SourceRecord]
 ) -> dict[str, list[CheckedSplit]]:
-    """The splits of each source as `mtlkit pretrain` on all of them reads them, including blank texts. A source without a
-    validation split gets its share of the held-out twentieth. Raises DataError."""
+    """The splits of each source as `mtlkit pretrain --dedup none` on all of them reads them, including blank texts. A source
+    without a validation split gets its share of the held-out twentieth. Raises DataError."""
     tables: dict[str, dict[str, LabelledTable]] = {}
     for source in dict.fromkeys(sources):
         own: dict[str, SourceRecord] = {}
