@@ -4,7 +4,7 @@ Higher is better. All start from the weights of one Hugging Face folder, with a 
 texts, length, texts a step, dropout, fp32, fused AdamW, learning rates and clipping. Each runs in a process of its own. With
 two tasks a step of the peers takes a batch of one task, in turn; mtlkit's takes a batch of each in one pass. With --freeze
 backbone the peers freeze theirs; mtlkit's figure is then that of the epochs after the first, which encodes every text. So is
-that of mtlkit-kept, which does not run frozen lower layers again.
+that of mtlkit-kept, which does not run frozen lower layers again. Peak memory is that of a whole process.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from workers import Workers, present
 NEEDS = {
     "mtlkit": ["mtlkit"],
     "mtlkit-whole": ["mtlkit"],  # without --freeze, to see what that brings
+    "mtlkit-bf16": ["mtlkit"],
+    "mtlkit-recompute": ["mtlkit"],
+    "mtlkit-recompute-bf16": ["mtlkit"],
     "mtlkit-kept": ["mtlkit"],  # with what frozen lower layers give kept from before, as by --cache-prefix
     "trainer": ["transformers", "accelerate"],
     "st-trainer": ["sentence-transformers", "accelerate", "datasets"],

@@ -25,6 +25,7 @@ from mtlkit.data.sources.rows import SkippedRows
 from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.inference.compute import Compute, choose_compute
 from mtlkit.inference.load_weights import load_weights
+from mtlkit.model.encoder import recompute_blocks
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.weight_names import weight_names
 from mtlkit.recipes.training.initial_model import set_dropout
@@ -101,10 +102,12 @@ def vectors_of(
 
 def ours(options: Namespace, schedule: str = "joint", whole: type[WholeBackbone] = WholeBackbone) -> Train:
     """As `mtlkit train-mtl --init DIR --schedule joint` does it, or with another schedule, or another way to run the backbone."""
+    options = Namespace(**{"keep": False, "precision": "fp32", "recompute": False, **vars(options)})
     tokenizer, architecture = described(options)
     encoder = TextEncoder(tokenizer, Encoding(options.max_length, "head"))
     tasks = {}
-    for place, table in enumerate(read_tables(options), 1):
+    for place, numbered in enumerate(read_tables(options), 1):
+        table = LabelledTable(numbered.texts, [str(label) for label in numbered.labels])
         spec = infer_spec(f"task{place}", table.labels, "linear", "classification")
         texts = prepare(spec, table, encoder)
         tasks[spec.name] = TaskData(spec, texts, texts, {}, SourceRecord(spec.name))
@@ -113,7 +116,7 @@ def ours(options: Namespace, schedule: str = "joint", whole: type[WholeBackbone]
     weights = weight_names(architecture, dict.fromkeys(tasks, "linear"))
     freezing = parse_freeze([options.freeze], None, weights, list(tasks), architecture.repeats)
     frozen = freezing.always
-    compute = choose_compute("cpu", "fp32")
+    compute = choose_compute("cpu", options.precision)
 
     def train(steps: int | None) -> Measure:
         torch.manual_seed(0)
@@ -122,6 +125,7 @@ def ours(options: Namespace, schedule: str = "joint", whole: type[WholeBackbone]
         for task in tasks.values():
             model.add_task(task.spec)
         apply_freeze(model, frozen)
+        recompute_blocks(model, options.recompute)
         objectives = head_objectives(model, tasks)
         losses = TaskLosses(objectives, vectors_of(model, objectives, frozen, compute, options.keep, whole))
         training_mode(model, frozen)

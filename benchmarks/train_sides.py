@@ -140,8 +140,11 @@ def our_side(**changed: Any) -> Callable[[Namespace], Callable[[], Measure]]:
 if __name__ == "__main__":
     serve(
         {
-            "mtlkit": our_side(keep=False),
-            "mtlkit-whole": our_side(keep=False, freeze="none"),
+            "mtlkit": our_side(),
+            "mtlkit-whole": our_side(freeze="none"),
+            "mtlkit-bf16": our_side(precision="bf16"),
+            "mtlkit-recompute": our_side(recompute=True),
+            "mtlkit-recompute-bf16": our_side(precision="bf16", recompute=True),
             "mtlkit-kept": our_side(keep=True),
             "trainer": prepared(trainer),
             "st-trainer": prepared(st_trainer),

@@ -182,6 +182,13 @@ class TrainingOptions(MachineOptions):
         default_text="1 per process",
         advanced=True,
     )
+    recompute: bool = option(
+        False,
+        "Compute the inner states of blocks again in the backward pass instead of keeping them: less memory, more time, the same "
+        "result.",
+        panel=TRAINING,
+        advanced=True,
+    )
     license: str | None = license_option(RUN, advanced=True)
     language: list[str] = language_option(RUN, advanced=True)
     encoding: str = option("utf-8", "Encoding of text files.", metavar="NAME", panel=DATA, complete=ENCODINGS, rank=1)

@@ -21,6 +21,7 @@ from mtlkit.model.layers.norms import make_norm
 from mtlkit.model.layers.position_bias import PositionBias
 from mtlkit.model.layouts import TokenLayout, layout_of
 from mtlkit.model.randomness import Dropout
+from mtlkit.model.recompute import recomputed, trains
 
 
 class Encoder(Backbone):
@@ -32,6 +33,7 @@ class Encoder(Backbone):
     """
 
     second_type: Tensor
+    recomputes = False  # whether the backward pass computes the inner states of blocks again
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
@@ -93,9 +95,11 @@ class Encoder(Backbone):
 
     def _through(self, blocks: range, layout: TokenLayout, states_TD: Tensor) -> Tensor:
         layout = self.biased(layout)
-        for block in blocks:
-            for _ in range(self.architecture.repeats[block]):
-                states_TD = self.blocks[block](states_TD, layout)
+        applied = [self.blocks[block] for block in blocks for _ in range(self.architecture.repeats[block])]
+        for place, block in enumerate(applied, 1):
+            # the last block is the first in the backward pass: computing it again would not lower the peak
+            again = self.recomputes and place < len(applied) and trains(block, states_TD)
+            states_TD = recomputed(block, states_TD, layout) if again else block(states_TD, layout)
         return states_TD
 
     def biased(self, layout: TokenLayout) -> TokenLayout:
@@ -156,6 +160,13 @@ class Encoder(Backbone):
         for block in self.blocks:
             assert isinstance(block, Block)
             block.attention.settings = replace(block.attention.settings, causal=attention == "causal")
+
+
+def recompute_blocks(model: nn.Module, recompute: bool) -> None:
+    """Sets whether the encoders of a model compute the inner states of blocks again in the backward pass."""
+    for module in model.modules():
+        if isinstance(module, Encoder):
+            module.recomputes = recompute
 
 
 def own_encoder(backbone: Backbone) -> Encoder:

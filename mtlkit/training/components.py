@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from mtlkit.model.encoder import recompute_blocks
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.training.balancing.loss_weighting import LossWeighting
 from mtlkit.training.balancing.methods.base import BalanceContext
@@ -66,6 +67,7 @@ def make_setup(plan: TrainPlan, model: MultiTaskModel, data: TrainData) -> Train
     """Moves the model to the compute device and builds the first stage. Raises UsageError."""
     options = plan.options
     model.to(plan.compute.device)
+    recompute_blocks(model, options.recompute)
     random = RandomState(model, plan.compute.device, options.seed)
     roles = assign_roles(plan, data)
     router = take_router(model, list(routed(roles.labelled)), options.router)

@@ -18,6 +18,7 @@ from mtlkit.batch import Batch
 from mtlkit.config.commands.pretrain import PretrainOptions
 from mtlkit.data.windows import Pieces, TokenSampler
 from mtlkit.inference.compute import Compute
+from mtlkit.model.encoder import recompute_blocks
 from mtlkit.training.checkpointing import Saver
 from mtlkit.training.distributed.language_turns import language_turns
 from mtlkit.training.distributed.ranks import ALONE, Ranks
@@ -82,6 +83,7 @@ class Pretraining:
         self.steps = options.passes * steps_per_epoch if options.tokens is None else max(1, options.tokens // self.step_tokens)
         self.epochs = math.ceil(self.steps / steps_per_epoch)
         self.turn = self.steps if finish is None else self.steps - finish.steps_of(self.steps)
+        recompute_blocks(model, options.recompute)
         random = RandomState(model, compute.device, options.seed)
         rate = LearningRate(options.peak_rate, self.steps, options.warmup)
         weights = dict(model.named_parameters())

@@ -146,6 +146,12 @@ def test_the_last_steps_predict_masked_tokens_from_both_sides(train: Train) -> N
     assert not torch.equal(before, model.head.dense.weight)
 
 
+@pytest.mark.parametrize("more", [{}, {"objective": "mlm"}, {"precision": "bf16"}, {"packing": "documents"}])
+def test_recomputed_blocks_give_the_same_bits(more: dict[str, Any], train: Train) -> None:
+    kept, again = (train(recompute=recompute, **more)[0] for recompute in (False, True))
+    assert_same_weights(weights_of(again), weights_of(kept))
+
+
 def test_more_epochs_go_on_from_the_end_of_fewer(train: Train) -> None:
     log = io.StringIO()
     keeper = Keeper(log)

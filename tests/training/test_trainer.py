@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+import torch
 from cutting import Keeper, assert_same_end, assert_same_weights, timeless
 from torchjd_methods import OWN, TORCHJD, if_installed
 
@@ -105,6 +106,25 @@ def test_micro_batches_with_dropout(cut: Cut, tiny_model: MultiTaskModel) -> Non
 @pytest.mark.parametrize("micro", [None, 40])
 def test_half_precision_with_dropout(micro: int | None, cut: Cut) -> None:
     cut(schedule="joint", steps=2, precision="bf16", micro_batch_tokens=micro)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("frozen", [(), ("embeddings,layers:0",), ("backbone@until=step:3",)])
+def test_recomputed_blocks_give_the_same_bits(
+    frozen: tuple[str, ...], precision: str, tiny_model: MultiTaskModel, tasks: dict[str, TaskData], run: Run
+) -> None:
+    assert tiny_model.backbone.architecture.dropout > 0
+    assert len(tiny_model.backbone.blocks) > 1
+    models = []
+    for recompute in (False, True):
+        models.append(deepcopy(tiny_model))
+        run(models[-1], tasks, frozen, schedule="joint", epochs=1, precision=precision, recompute=recompute)
+    assert_same_weights(models[1].state_dict(), models[0].state_dict())
+    assert not all(torch.equal(*pair) for pair in zip(models[1].parameters(), tiny_model.parameters(), strict=True))
+
+
+def test_recomputed_blocks_resume(cut: Cut) -> None:
+    cut(schedule="joint", steps=2, recompute=True, micro_batch_tokens=40)
 
 
 def test_evaluations_within_an_epoch(cut: Cut) -> None:

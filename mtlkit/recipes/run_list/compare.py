@@ -18,7 +18,19 @@ from mtlkit.report.runs_tests import RunsTest
 from mtlkit.runs.record import RECORD, RunRecord, read_record
 
 # options that say where a run is and how it is shown, not what is trained
-NOT_COMPARED = {"out", "overwrite", "runs", "resume", "save_every", "keep_state", "extend", "verbose", "license", "language"}
+NOT_COMPARED = {
+    "out",
+    "overwrite",
+    "runs",
+    "resume",
+    "save_every",
+    "keep_state",
+    "extend",
+    "verbose",
+    "recompute",
+    "license",
+    "language",
+}
 MISSING = "-"
 
 

@@ -13,7 +13,16 @@ from mtlkit.recipes.inputs.command_line import command_line, plain
 from mtlkit.runs.record import PACKAGES
 from mtlkit.training.trackers.trackers import FOLDER
 
-LEFT_OUT = ("resume", "overwrite", "extend", "verbose", "track", "save_every", "keep_state")  # they do not affect the result
+LEFT_OUT = (
+    "resume",
+    "overwrite",
+    "extend",
+    "verbose",
+    "track",
+    "recompute",
+    "save_every",
+    "keep_state",
+)  # they do not affect the result
 
 
 def check_tracking(options: TrainingOptions, out: Path) -> None:

@@ -32,7 +32,18 @@ FORMAT = "3"  # incremented when the stored arrays change, or what a training ma
 # options that do not affect the outputs, or only through the data, the starting model or the device, which are in the key
 NOT_IN_KEY = {"out", "overwrite", "runs", "cache_memory", "track_every", "router", "baselines", "seeds"} | {
     *("task", "watch", "cap", "encoding", "on_bad_row", "init", "device", "precision"),
-    *("resume", "save_every", "keep_state", "extend", "keep_best_per_task", "verbose", "calibrate", "solver", "prototypes"),
+    *(
+        "resume",
+        "save_every",
+        "keep_state",
+        "extend",
+        "keep_best_per_task",
+        "verbose",
+        "recompute",
+        "calibrate",
+        "solver",
+        "prototypes",
+    ),
     *("license", "language"),
     *("holdout", "refit", "test"),
 }

@@ -107,6 +107,8 @@ def make_plan(options: Options, spec: CommandSpec, init: str | None, ranks: Rank
     check_shared(plan)
     check_continual(plan, known)
     _check_output(plan, options.out or options.runs / spec.folder)
+    if options.recompute:
+        check_supported(architecture, "--recompute", "use --micro-batch-tokens, which computes a part of a batch at a time")
     if options.cache_prefix:
         check_supported(architecture, "--cache-prefix", "remove it: a backbone that is frozen as a whole is cached anyway")
     _check_freezing(plan, known, weights, architecture.repeats)

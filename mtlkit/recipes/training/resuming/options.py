@@ -25,7 +25,7 @@ Options = TypeVar("Options", bound=TrainingOptions)
 
 # options that may differ from the saved ones, as they do not affect results
 FREE = {"resume", "save_every", "keep_state", "extend", "overwrite", "out", "runs"} | {
-    *("on_spike", "cache_memory", "device", "verbose", "track", "license", "language"),
+    *("on_spike", "cache_memory", "device", "verbose", "track", "recompute", "license", "language"),
 }
 
 
