@@ -106,6 +106,8 @@ def evaluate(options: EvalOptions, loaded: LoadedModel, against: LoadedModel | N
         )
     if options.text and loaded.tasks:
         raise UsageError(f"--text measures a base; {loaded.name} has heads ({listed(loaded.tasks)}), give them data with --task")
+    if options.packing and loaded.tasks:
+        raise UsageError(f"--packing is for a base, and {loaded.name} has heads ({listed(loaded.tasks)}); remove it")
     sources = evaluation_sources(options, loaded)
     check_against(options, loaded, against, sources)
     check_out_of_scope(options, loaded, list(sources))
@@ -142,8 +144,9 @@ def evaluate_vectors(options: EvalOptions, loaded: LoadedModel, against: LoadedM
     """Measures sentence similarity on each source of `--sts`, retrieval on each of `--retrieval`, and runs a probe for each task.
     All options are checked first."""
     vectors = " and ".join(options.of_vectors)
-    if options.text:
-        raise UsageError(f"--text measures a base, {vectors} vectors; leave one of them out")
+    if options.text or options.packing:
+        name = "--text" if options.text else "--packing"
+        raise UsageError(f"{name} measures a base, {vectors} vectors; leave one of them out")
     if options.task and not options.probe:
         raise UsageError(f"--task names data of heads or of --probe, and {vectors} evaluates no heads; add --probe, or remove it")
     loaded.output_dim(options.dim)

@@ -169,6 +169,10 @@ def test_texts_are_kept_apart_or_packed_into_one_stream(data: Path, tmp_path: Pa
         loaded = load(tmp_path / packing)
         measured = evaluate(EvalOptions(model=str(tmp_path / packing)), loaded).base
         assert measured == {name: metrics[packing][name] for name in measured}
+        other = "stream" if packing == "documents" else "documents"
+        otherwise = evaluate(EvalOptions(model=str(tmp_path / packing), packing=other), loaded).base
+        assert otherwise["tokens_scored"] == measured["tokens_scored"]  # so that the two can be compared
+        assert otherwise["loss"] != measured["loss"]
 
 
 def test_repeated_texts_are_left_out_and_counted(data: Path, tmp_path: Path) -> None:

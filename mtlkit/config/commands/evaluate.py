@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from mtlkit.config.commands.pretrain import Packing
 from mtlkit.config.common import DATA, OBJECTIVE, OUTPUT, OnBadRow, run_argument
 from mtlkit.config.inference import ModelOptions, VectorOptions, no_cache
 from mtlkit.config.option import COMMON, option
@@ -95,6 +96,13 @@ class EvalOptions(VectorOptions, ModelOptions):
         metavar="QUERIES,CORPUS,QRELS",
         parse=parse_retrieval,
         complete="file",
+    )
+    packing: Packing | None = option(
+        None,
+        "How a base predicts texts: each on its own (documents), or all in a row (stream).",
+        panel=DATA,
+        default_text="as it was trained",
+        advanced=True,
     )
     text: list[str] = option(
         [],

@@ -43,7 +43,7 @@ def evaluate_base(options: EvalOptions, loaded: LoadedModel, tally: SkippedRows)
     trained = PretrainOptions(packing="stream")
     if loaded.record is not None and loaded.record.stage == "base":
         trained = restored(PretrainOptions, upgraded(loaded.record.options))
-    held_out = read_held_out(evaluation_texts(options, loaded, tally), loaded.encoder, trained.packing)
+    held_out = read_held_out(evaluation_texts(options, loaded, tally), loaded.encoder, options.packing or trained.packing)
     backbone, compute = own_encoder(engine.model.backbone), engine.compute
     if head is not None:
         head = head.to(compute.device)
