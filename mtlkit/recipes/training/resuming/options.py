@@ -89,6 +89,7 @@ def upgraded(options: Mapping[str, Any]) -> Mapping[str, Any]:
         **({"packing": "stream"} if had_one_stream else {}),
         **({"dedup": "none"} if had_all_texts else {}),
         **({} if "optimizer" in options else {"optimizer": "adamw"}),
+        **({} if "block" in options else {"block": "gpt2"}),
         **({"batch_size": 0} if had_no_limit else {}),
         **({"learning_rate": FEW_SHOT_RATE} if had_own_rate else {}),
     }

@@ -65,10 +65,11 @@ def test_an_option_that_a_state_does_not_know_yet_has_its_default() -> None:
 
 
 def test_a_base_of_an_earlier_version_was_trained_on_one_stream_of_all_texts() -> None:
-    later, now = ("packing", "dedup"), plain(PretrainOptions(packing="documents", dedup="exact"))
+    later, now = ("packing", "dedup", "block"), plain(PretrainOptions(packing="documents", dedup="exact", block="modern"))
     recorded = {name: value for name, value in now.items() if name not in later}
     before = restored(PretrainOptions, upgraded(recorded))
-    assert (before.packing, before.dedup) == ("stream", "none")
+    assert (before.packing, before.dedup, before.block) == ("stream", "none", "gpt2")
+    assert restored(PretrainOptions, upgraded({**recorded, "block": "modern"})).block == "modern"
     assert restored(PretrainOptions, upgraded({**recorded, "packing": "documents"})).packing == "documents"
     assert "packing" not in upgraded(plain(TYPED[2]))
 
