@@ -77,10 +77,8 @@ def training_messages(event: Event) -> Iterator[Message]:
                 "those measured on held-out rows before"
             )
         case PhaseEnded(ended, follows, steps, metrics):
-            reached = f"held-out perplexity {number(metrics.get('perplexity'))}"
-            yield Message(
-                f"{ended}: {reached}; the last {counted(steps, 'step')} train on {follows}, with bidirectional attention"
-            )
+            reached = f"held-out perplexity {number(metrics.get('perplexity'), 2)}"
+            yield Message(f"{ended}: {reached}; the last {counted(steps, 'step')}: {follows}, with bidirectional attention")
         case StepSkipped(step, spike, total):
             so_far = f"; {total:,} steps skipped so far" if total > 1 else ""
             yield Message(f"skipped step {step}: {spike or 'gradient not finite'}{so_far}", warning=True)
