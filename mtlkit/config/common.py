@@ -244,10 +244,11 @@ class ShapeOptions(CheckedOptions):
     heads: int | None = option(
         None, "Attention heads per layer, instead of those of --size.", panel=MODEL, minimum=1, advanced=True
     )
-    block: BlockName = option(
-        "gpt2",
+    block: BlockName | None = option(
+        None,
         "Blocks of fresh weights: those of GPT-2, or modern ones: rotary positions, gated MLPs, no biases (ModernBERT).",
         panel=MODEL,
+        default_text="modern for pretrain, else gpt2",
         advanced=True,
     )
     vocab_size: int = option(8192, "Vocabulary size of a new tokenizer.", panel=MODEL, minimum=300, advanced=True)
@@ -265,6 +266,6 @@ class ShapeOptions(CheckedOptions):
         """The architecture of fresh weights for texts of `length` tokens. Raises UsageError."""
         layers, dim, heads = self.shape()
         usual = Architecture(vocab_size, layers, dim, heads, length, attention, dropout)
-        if self.block == "gpt2":
+        if (self.block or self.derived_defaults.get("block")) != "modern":
             return usual
         return replace(usual, embedding_norm=True, hidden=gated_width(dim), family="modernbert", blocks=MODERN)

@@ -36,7 +36,20 @@ def test_fine_tuning_uses_adamw() -> None:
     assert TrainMtlOptions(optimizer="muon").muon
 
 
-def test_a_base_of_an_earlier_version_was_trained_with_adamw() -> None:
-    recorded = {"mask_share": 0.3, "packing": "stream", "learning_rate": 2e-3, "epochs": 20}
-    assert not restored(PretrainOptions, upgraded(recorded)).muon
-    assert restored(PretrainOptions, upgraded({**recorded, "optimizer": "muon"})).muon
+def test_a_base_of_an_earlier_version_has_its_optimizer_and_blocks() -> None:
+    recorded = {"sources": ["a.txt"], "mask_share": 0.3, "learning_rate": 2e-3, "epochs": 20}
+    earlier = restored(PretrainOptions, upgraded(recorded))
+    assert (earlier.muon, earlier.block) == (False, "gpt2")
+    later = restored(PretrainOptions, upgraded({**recorded, "optimizer": "muon", "block": "modern"}))
+    assert (later.muon, later.block) == (True, "modern")
+
+
+def test_blocks_of_fresh_weights_are_modern_in_pretraining_only() -> None:
+    def rotary(options: PretrainOptions | TrainMtlOptions) -> bool:
+        return options.fresh_architecture(500, 64, "causal", 0.0).blocks.rotary
+
+    assert rotary(PretrainOptions())
+    assert not rotary(PretrainOptions(block="gpt2"))
+    assert not rotary(TrainMtlOptions())
+    assert rotary(TrainMtlOptions(block="modern"))
+    assert (resolved(PretrainOptions()).block, resolved(PretrainOptions(init="mini")).block) == ("modern", None)

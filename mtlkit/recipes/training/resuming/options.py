@@ -19,7 +19,7 @@ from mtlkit.runs.record import RECORD, RunRecord, read_record
 from mtlkit.training.state_dict import is_complete
 
 # options whose default depends on others or on the number of processes; it is recorded, so that None is whatever was recorded
-DERIVED = ("accumulate", "batch_size", "epochs", "learning_rate", "optimizer")
+DERIVED = ("accumulate", "batch_size", "block", "epochs", "learning_rate", "optimizer")
 
 Options = TypeVar("Options", bound=TrainingOptions)
 
@@ -82,14 +82,11 @@ def upgraded(options: Mapping[str, Any]) -> Mapping[str, Any]:
     """Recorded options with the values of those that did not exist then, where they differ from today's defaults."""
     had_no_limit = options.get("objective") == "similarity" and "batch_size" not in options
     had_own_rate = options.get("few_shot") and options.get("learning_rate") == LEARNING_RATE and "optimizer" not in options
-    had_one_stream = "sources" in options and "packing" not in options
-    had_all_texts = "sources" in options and "dedup" not in options
+    earlier_base = {"packing": "stream", "dedup": "none", "block": "gpt2"} if "sources" in options else {}
     return {
+        "optimizer": "adamw",
+        **earlier_base,
         **options,
-        **({"packing": "stream"} if had_one_stream else {}),
-        **({"dedup": "none"} if had_all_texts else {}),
-        **({} if "optimizer" in options else {"optimizer": "adamw"}),
-        **({} if "block" in options else {"block": "gpt2"}),
         **({"batch_size": 0} if had_no_limit else {}),
         **({"learning_rate": FEW_SHOT_RATE} if had_own_rate else {}),
     }
