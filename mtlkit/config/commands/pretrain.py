@@ -40,7 +40,7 @@ class PretrainOptions(ShapeOptions, TrainingOptions):
         rank=3,
         complete="init",
     )
-    epochs: int | None = option(None, "Passes over the texts.", panel=COMMON, minimum=1, rank=4, default_text="20, with --init 3")
+    epochs: int | None = option(None, "Passes over the texts.", panel=COMMON, minimum=1, rank=4, default_text="6, with --init 3")
     tokens: int | None = option(None, "Tokens to train on, instead of --epochs.", panel=COMMON, minimum=1, rank=4)
     learning_rate: float | None = option(
         None,
@@ -101,7 +101,7 @@ class PretrainOptions(ShapeOptions, TrainingOptions):
         if not self.fresh:
             return {**super().derived_defaults, "epochs": 3, "learning_rate": 1e-4}
         rate = self.fresh_rate() if self.optimizer in (None, "muon") else ADAMW_RATE
-        return {**super().derived_defaults, "epochs": 20, "block": "modern", "optimizer": "muon", "learning_rate": rate}
+        return {**super().derived_defaults, "epochs": 6, "block": "modern", "optimizer": "muon", "learning_rate": rate}
 
     def fresh_rate(self) -> float:
         """The learning rate of fresh weights with Muon, which falls with their width; docs/results.md says why."""
