@@ -159,7 +159,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Path:
     """A folder with a finished run of each stage: `pretrain`, `sentence` (task kind), `mtl` (kind and state)."""
     folder = tmp_path_factory.mktemp("runs")
     texts = data / "kind" / "train.csv"
-    pretrain(PretrainOptions(sources=[str(texts)], runs=folder, context=32, epochs=2, batch_tokens=256, **TINY))
+    base = {"context": 32, "epochs": 2, "batch_tokens": 256, "block": "gpt2", "optimizer": "adamw"}  # weights with all biases
+    pretrain(PretrainOptions(sources=[str(texts)], runs=folder, **base, **TINY))
     sentence = TrainSentenceOptions(task=f"kind={data / 'kind'}", runs=folder, **TRAINED)
     train_sentence(sentence)
     tasks = [f"{name}={data / name}" for name in ("kind", "state")]

@@ -16,6 +16,7 @@ import pytest
 from support import write
 
 from mtlkit.inference.scope.file import SCOPE
+from mtlkit.model.prediction_head import PREDICTION_HEAD
 from mtlkit.runs.record import verify
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
@@ -107,7 +108,7 @@ def test_every_run_is_whole_and_names_its_parent(job: Job, folder: Path) -> None
     files = {"README.md", "config.json", "metrics.jsonl", "model.safetensors", "run.json", "tokenizer.json"}
     for name, parent in (("pretrain", None), ("sentence", "runs/pretrain"), ("mtl", "runs/sentence")):
         run = folder / "runs" / name
-        assert {path.name for path in run.iterdir()} == (files if name == "pretrain" else {*files, SCOPE})
+        assert {path.name for path in run.iterdir()} == {*files, PREDICTION_HEAD if name == "pretrain" else SCOPE}
         record = verify(run)
         assert (record.parent or {}).get("path") == parent
         for line in (run / "metrics.jsonl").read_text().splitlines():
