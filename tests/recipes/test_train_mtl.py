@@ -58,7 +58,7 @@ def test_the_record_holds_what_it_takes_to_repeat_the_run(data: Path, runs: Path
     asked = options(data, tmp_path / "run", "kind", "state", init=str(runs / "sentence"), seed=3, freeze=["none"])
     finished = train_mtl(asked)
     record = verify(finished.run)
-    resolved = {"accumulate": 1, "learning_rate": 3e-4}  # not only what was typed
+    resolved = {"accumulate": 1, "learning_rate": 3e-4, "optimizer": "adamw"}  # not only what was typed
     assert record.options == json.loads(json.dumps(plain(asked))) | resolved
     assert "--learning-rate" not in record.command
     assert record.seed == 3

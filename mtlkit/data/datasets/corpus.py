@@ -143,7 +143,12 @@ def read_corpus(sources: Sequence[str], reading: ReadOptions, seed: int, dedup: 
     own = tuple(source for source, (_, validation) in zip(sources, splits, strict=True) if validation is not None)
     free = [text for texts, validation in splits if validation is None for text in texts]
     compared = dedup == "near" and not removed.is_large
-    marks = iter(sample_held_out(free, listed(sources), seed, optional=bool(own), compared=compared))
+    try:
+        marks = iter(sample_held_out(free, listed(sources), seed, optional=bool(own), compared=compared))
+    except DataError as error:
+        if left_out := removed.equal + removed.near:
+            raise DataError(f"{error}; {left_out:,} that repeat others were left out, and --dedup none keeps them") from None
+        raise
     train: list[str] = []
     held_out: list[str] = []
     ends = []

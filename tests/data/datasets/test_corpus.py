@@ -152,6 +152,16 @@ def test_too_few_texts_are_refused(tmp_path: Path, content: str, count: str) -> 
     assert str(caught.value) == f"{path}: {count}; at least two are needed, as one is held out"
 
 
+def test_an_error_says_that_repeated_texts_were_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "alike.txt"
+    path.write_text("".join(f"The committee met again on day {day} to hear the report of its members.\n" for day in range(30)))
+    with pytest.raises(DataError) as caught:
+        read_corpus([str(path)], ReadOptions("utf-8", "error", SkippedRows()), 0, "near")
+    left_out = "29 that repeat others were left out, and --dedup none keeps them"
+    assert str(caught.value) == f"{path}: 1 text; at least two are needed, as one is held out; {left_out}"
+    assert len(read_corpus([str(path)], ReadOptions("utf-8", "error", SkippedRows()), 0).train) == 28
+
+
 def test_repeated_texts_are_left_out_before_texts_are_held_out(tmp_path: Path) -> None:
     story = "Once upon a time a small grey fox lived at the edge of a wood, and every night it counted the {} stars above."
     rows = [f"line {number} of {'abcdefghij'[number % 10] * 9}" for number in range(100)] + [story.format(n) for n in range(40)]

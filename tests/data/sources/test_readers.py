@@ -155,7 +155,7 @@ def test_malformed_row_ends_a_command_with_code_3_and_one_line(tmp_path: Path, f
 def test_training_reports_skipped_rows_with_reasons(tmp_path: Path) -> None:  # fault 19
     rows = "".join(f"A sentence of some words, and {row * row}.\n" for row in range(40))
     path = written(tmp_path / "a.csv", f"text\n{rows.replace(',', ' -')}not,fine\nnot,fine\n")
-    shape: dict[str, Any] = {"layers": 1, "dim": 16, "heads": 1, "vocab_size": 300, "context": 16, "epochs": 1}
+    shape: dict[str, Any] = {"layers": 1, "dim": 16, "heads": 1, "vocab_size": 300, "context": 16, "epochs": 1, "dedup": "none"}
     options = PretrainOptions(sources=[str(path)], runs=tmp_path / "runs", on_bad_row="skip", **shape)
     warnings = [event.text for event in stream(options) if isinstance(event, Note) and event.warning]
     assert warnings == [f"2 rows skipped, such as {path}:42: 2 fields, but the header has 1"]
