@@ -186,3 +186,27 @@ def test_without_a_head_no_language_model_is_written(models: dict[str, Path], tm
     biased = PredictionHead(encoder.architecture, norm_bias=True)
     with pytest.raises(UsageError, match=r"ModernBertForMaskedLM has no biases in norms"):
         write_language_model(tmp_path, encoder, biased, encoding, tokenizer_facts(weights))
+
+
+def test_tokens_that_a_config_names_are_of_the_vocabulary(folders: dict[tuple[str, str], Path]) -> None:
+    for folder in folders.values():
+        config = json.loads((folder / "config.json").read_text())
+        ids = [config[f"{name}_token_id"] for name in ("bos", "eos", "cls", "sep", "pad")]
+        assert ids[:2] == ids[2:4]
+        assert all(number < config["vocab_size"] for number in ids)
+
+
+@pytest.mark.parametrize("kind", ["causal", "masked"])
+def test_a_compact_base_keeps_its_head(kind: str, models: dict[str, Path], data: Path, tmp_path: Path) -> None:
+    done = export(ExportOptions(model=str(models[kind]), out=tmp_path / "compact", format="compact"))
+    options = EvalOptions(text=[str(data / "state" / "train.csv")])
+    whole, small = (evaluate_base(options, load(path), SkippedRows()) for path in (models[kind], done.out))
+    assert small["perplexity"] == pytest.approx(whole["perplexity"], rel=0.05)
+    with pytest.raises(UsageError, match="an export, so the texts that its base held out are not known; name texts"):
+        evaluate_base(EvalOptions(), load(done.out), SkippedRows())
+
+
+def test_perplexity_in_int8_is_refused(models: dict[str, Path]) -> None:
+    options = EvalOptions(precision="int8")
+    with pytest.raises(UsageError, match="int8 applies to vectors and heads, not to the perplexity of a base"):
+        evaluate_base(options, load(models["causal"]), SkippedRows())

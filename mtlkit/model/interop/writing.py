@@ -124,6 +124,7 @@ def model_config(family: Family, architecture: Architecture, marks: TokenizerFac
     keys = _keys(family, architecture)
     if family.shifted:
         keys[family.keys["max_length"]] += _padding(architecture, marks) + 1
+    first, last = marks.first and marks.first.id, marks.last and marks.last.id
     return {
         "model_type": family.name,
         "architectures": [family.model_class],
@@ -133,8 +134,9 @@ def model_config(family: Family, architecture: Architecture, marks: TokenizerFac
         **({"type_vocab_size": architecture.token_types} if family.token_types else {}),
         **family.demands,
         "pad_token_id": _padding(architecture, marks),
-        "bos_token_id": marks.first and marks.first.id,
-        "eos_token_id": marks.last and marks.last.id,
+        "bos_token_id": first,
+        "eos_token_id": last,
+        **({"cls_token_id": first, "sep_token_id": last} if family.named_ends else {}),
     }
 
 

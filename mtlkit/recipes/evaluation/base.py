@@ -40,6 +40,8 @@ def evaluate_base(options: EvalOptions, loaded: LoadedModel, tally: SkippedRows)
         )
     if not isinstance(engine := loaded.engine, TorchEngine):
         raise UsageError(f"{loaded.name} has no heads, and perplexity needs weights; name the run itself, with --backend torch")
+    if options.precision == "int8":
+        raise UsageError("--precision int8 applies to vectors and heads, not to the perplexity of a base; use fp32 or bf16")
     trained = PretrainOptions(packing="stream")
     if loaded.record is not None and loaded.record.stage == "base":
         trained = restored(PretrainOptions, upgraded(loaded.record.options))
@@ -62,5 +64,7 @@ def evaluation_texts(options: EvalOptions, loaded: LoadedModel, tally: SkippedRo
         reading, records = ReadOptions(options.encoding, options.on_bad_row, tally), dict(loaded.checkpoint.sources)
         return [text for source in options.text for text in read_texts(source, reading, records)]
     trained: Mapping[str, Any] = record.options
+    if "sources" not in trained:
+        raise UsageError(f"{loaded.name} is an export, so the texts that its base held out are not known; name texts with --text")
     reading = ReadOptions(trained["encoding"], trained["on_bad_row"], tally)
     return read_corpus(record.data["sources"], reading, record.seed, upgraded(trained)["dedup"]).held_out

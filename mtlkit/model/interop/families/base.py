@@ -50,6 +50,7 @@ class Family:
     types           the default number of token types
     untyped         the tokenizer class gives no token types, though the model has them
     shifted         positions start after the padding id
+    named_ends      config.json names the tokens [CLS] and [SEP], too, which by default are of a vocabulary of their own
     turned          matrices are stored transposed
     modules         what differs in the names of their class, if transformers renames or splits weights as it loads a file
     pre_norm        layer norms come before attention and MLP
@@ -93,6 +94,7 @@ class Family:
     types: int = 2
     untyped: bool = False
     shifted: bool = False
+    named_ends: bool = False
     turned: bool = False
     modules: Mapping[str, Any] = field(default_factory=dict)
     pre_norm: bool = False

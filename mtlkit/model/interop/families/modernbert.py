@@ -121,6 +121,7 @@ MODERNBERT = FAMILIES.add(
         tokenizer="PreTrained",
         block="layers.{}",
         pre_norm=True,
+        named_ends=True,
         attention_dropout="attention_dropout",
         embedding_dropout="embedding_dropout",
         language_model=("ModernBertForMaskedLM", "model"),

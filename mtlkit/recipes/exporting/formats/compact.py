@@ -21,6 +21,7 @@ class CompactFormat(ExportFormat):
     checked_by = "mtlkit"
     record = RECORD
     keeps_adapters = True
+    keeps_head = True
     keeps_scope = True
     marks = (RECORD, WEIGHTS)
     folds_temperatures = False
@@ -28,6 +29,7 @@ class CompactFormat(ExportFormat):
 
     def write(self, folder: Path, weights: LoadedWeights) -> None:
         from mtlkit.model.checkpoint import save_model
+        from mtlkit.model.prediction_head import write_prediction_head
 
         description = weights.checkpoint
         save_model(
@@ -39,6 +41,8 @@ class CompactFormat(ExportFormat):
             vectors=description.vectors,
             compact=True,
         )
+        if weights.head is not None:
+            write_prediction_head(folder, weights.head)
 
     def outputs(self, folder: Path, weights: LoadedWeights, texts: Sequence[str]) -> Outputs:
         from mtlkit.recipes.exporting.verify import compact_outputs
