@@ -124,7 +124,7 @@ def _made(options: ExportOptions, choice: ExportJob) -> Exported:
 def _export(options: ExportOptions, choice: ExportJob) -> Exported:
     model_ref, out = choice.model, choice.out
     exporter = format_of(options.format)
-    weights = load_weights(model_ref.path, merge=exporter.merges_adapters, head=exporter.keeps_head)
+    weights = load_weights(model_ref.path, merge=exporter.merges_adapters, head=exporter.keeps_head(model_ref.path))
     if options.task is not None:
         weights = weights.only(options.task, merge=exporter.merges_adapters)
     model = weights.model

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from mtlkit.config.commands.run_commands import ExportOptions
 from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.inference.load_model import load
 from mtlkit.inference.load_weights import LoadedWeights, load_weights
+from mtlkit.model.prediction_head import PREDICTION_HEAD
 from mtlkit.recipes import export as recipe
 from mtlkit.recipes.export import export
 from mtlkit.runs.record import WEIGHTS, verify
@@ -50,6 +53,15 @@ def test_card_contains_the_given_text(sources: dict[str, Path], tmp_path: Path) 
     with pytest.raises(UsageError, match=r"--card .*none.md cannot be read .*; give a file of Markdown in UTF-8"):
         export(ExportOptions(model=str(sources["weighted"]), out=tmp_path / "other", card=tmp_path / "none.md"))
     assert not (tmp_path / "other").exists()
+
+
+def test_a_head_of_another_library_is_left_out_even_if_it_is_not_supported(sources: dict[str, Path], tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(sources["bert"], tmp_path / "bert"))
+    config = json.loads((folder / "config.json").read_text())
+    untied = {**config, "architectures": ["BertForMaskedLM"], "tie_word_embeddings": False}
+    (folder / "config.json").write_text(json.dumps(untied))
+    done = export(ExportOptions(model=str(folder), out=tmp_path / "compact", format="compact"))
+    assert not (done.out / PREDICTION_HEAD).exists()
 
 
 def test_a_flipped_byte_is_found(exported: Export, tmp_path: Path) -> None:

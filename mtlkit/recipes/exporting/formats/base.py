@@ -31,7 +31,6 @@ class ExportFormat(ABC):
     folds_temperatures  whether the layers of heads are divided by their temperature, as the format has no place for it
     keeps_adapters   whether tasks may have adapters of their own
     merges_adapters  whether the adapter of all tasks, or that of --task, becomes part of the weights
-    keeps_head    whether it keeps the head that predicts tokens
     keeps_scope   whether it is a run, so that `predict --reject` works with it
     tolerance     the maximum difference of its outputs from the model's, relative to the larger of 1 and the largest output
     stages        the stages of runs that it can store; the newest run of the first stage with any is the default
@@ -46,7 +45,6 @@ class ExportFormat(ABC):
     keeps_router: ClassVar[bool] = True
     keeps_adapters: ClassVar[bool] = False
     merges_adapters: ClassVar[bool] = True
-    keeps_head: ClassVar[bool] = False
     keeps_scope: ClassVar[bool] = False
     folds_temperatures: ClassVar[bool] = True
     tolerance: ClassVar[float] = 1e-5
@@ -55,6 +53,10 @@ class ExportFormat(ABC):
     @abstractmethod
     def write(self, folder: Path, weights: LoadedWeights) -> None:
         """Writes the model into an empty folder: everything but `tokenizer.json`, card and record. Raises UsageError."""
+
+    def keeps_head(self, model: Path) -> bool:
+        """Whether it keeps the head of a model, in its folder, that predicts tokens."""
+        return False
 
     @abstractmethod
     def outputs(self, folder: Path, weights: LoadedWeights, texts: Sequence[str]) -> Outputs:

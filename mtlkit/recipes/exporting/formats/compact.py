@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mtlkit.config.registries.export_formats import EXPORT_FORMATS
+from mtlkit.model.description import is_foreign
 from mtlkit.recipes.exporting.formats.base import ExportFormat
 from mtlkit.runs.record import RECORD, WEIGHTS
 
@@ -21,7 +22,6 @@ class CompactFormat(ExportFormat):
     checked_by = "mtlkit"
     record = RECORD
     keeps_adapters = True
-    keeps_head = True
     keeps_scope = True
     marks = (RECORD, WEIGHTS)
     folds_temperatures = False
@@ -43,6 +43,9 @@ class CompactFormat(ExportFormat):
         )
         if weights.head is not None:
             write_prediction_head(folder, weights.head)
+
+    def keeps_head(self, model: Path) -> bool:
+        return not is_foreign(model)  # heads of other libraries may be of kinds that are not supported
 
     def outputs(self, folder: Path, weights: LoadedWeights, texts: Sequence[str]) -> Outputs:
         from mtlkit.recipes.exporting.verify import compact_outputs

@@ -26,7 +26,9 @@ class TransformersFormat(ExportFormat):
     record = EXPORT_RECORD
     marks = (EXPORT_RECORD, "tokenizer_config.json")
     stages = ("base",)
-    keeps_head = True
+
+    def keeps_head(self, model: Path) -> bool:
+        return True
 
     def write(self, folder: Path, weights: LoadedWeights) -> None:
         from mtlkit.model.encoder import own_encoder
