@@ -115,7 +115,7 @@ def token_losses(model: Encoder, batch: Batch, targets_T: Tensor, head: Predicti
 def token_logits(model: Encoder, batch: Batch, head: PredictionHead | None = None) -> Tensor:
     """The logits at each token of the batch, (T, vocabulary)."""
     states_TD, bias_V = outputs(model(batch), head)
-    return _logits(states_TD, model.tokens.weight, bias_V)
+    return tied_logits(states_TD, model.tokens.weight, bias_V)
 
 
 def outputs(states_TD: Tensor, head: PredictionHead | None) -> tuple[Tensor, Tensor | None]:
@@ -123,7 +123,8 @@ def outputs(states_TD: Tensor, head: PredictionHead | None) -> tuple[Tensor, Ten
     return (states_TD, None) if head is None else (head(states_TD), head.bias)
 
 
-def _logits(states_TD: Tensor, weight_VD: Tensor, bias_V: Tensor | None) -> Tensor:
+def tied_logits(states_TD: Tensor, weight_VD: Tensor, bias_V: Tensor | None) -> Tensor:
+    """The logits of all tokens, (T, V) in float32."""
     logits = (states_TD @ weight_VD.to(states_TD.dtype).T).float()
     return logits if bias_V is None else logits.add_(bias_V)
 
@@ -131,7 +132,7 @@ def _logits(states_TD: Tensor, weight_VD: Tensor, bias_V: Tensor | None) -> Tens
 def _losses(states_TD: Tensor, weight_VD: Tensor, targets_T: Tensor, bias_V: Tensor | None) -> Tensor:
     return torch.cat(
         [
-            functional.cross_entropy(_logits(states, weight_VD, bias_V), targets, reduction="none")
+            functional.cross_entropy(tied_logits(states, weight_VD, bias_V), targets, reduction="none")
             for states, targets in zip(torch.split(states_TD, CHUNK), torch.split(targets_T, CHUNK), strict=True)
         ]
     )

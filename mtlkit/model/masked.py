@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mtlkit.batch import Batch
-from mtlkit.model.language import LanguageModel, tied_cross_entropy
+from mtlkit.model.language import LanguageModel, tied_cross_entropy, tied_logits
 
 
 class MaskedLanguageModel(LanguageModel):
@@ -22,5 +22,5 @@ class MaskedLanguageModel(LanguageModel):
     def scored(self, batch: Batch, places_M: Tensor, targets_M: Tensor) -> tuple[Tensor, Tensor]:
         """The loss of each target in nats, and whether it is the most probable token, (M,) each."""
         outputs_MD = self.head(self.encoder(batch)[places_M])
-        logits_MV = functional.linear(outputs_MD, self.encoder.tokens.weight.to(outputs_MD.dtype)).float() + self.head.bias
+        logits_MV = tied_logits(outputs_MD, self.encoder.tokens.weight, self.head.bias)
         return functional.cross_entropy(logits_MV, targets_M, reduction="none"), logits_MV.argmax(1) == targets_M

@@ -141,7 +141,7 @@ def model_config(family: Family, architecture: Architecture, marks: TokenizerFac
 
 
 def _padding(architecture: Architecture, marks: TokenizerFacts) -> int:
-    """The padding token by config.json, which positions depend on, whatever the tokenizer pads with."""
+    """The `pad_token_id` of config.json, from which positions are counted; the tokenizer may pad with another token."""
     return marks.pad.id if architecture.padding_id is None else architecture.padding_id
 
 

@@ -25,7 +25,7 @@ class _Linear(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, states: Tensor, weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Tensor:
-        states, weight, bias = _cast(dtype, states, weight, bias)
+        states, weight, bias = states.to(dtype), *_cast(dtype, weight, bias)
         ctx.save_for_backward(states, weight)
         return product(states, weight, bias)
 
@@ -50,11 +50,7 @@ class _Mlp(torch.autograd.Function):
         name: str,
         dtype: torch.dtype,
     ) -> Tensor:
-        states, wide, wide_bias = _cast(dtype, states, wide, wide_bias)
-        narrow, narrow_bias = narrow.to(dtype), None if narrow_bias is None else narrow_bias.to(dtype)
-        before = product(states, wide, wide_bias)
-        ctx.save_for_backward(states, before, wide, narrow)
-        ctx.name = name
+        before, narrow, narrow_bias = _expanded(ctx, (states, wide, wide_bias), (narrow, narrow_bias), name, dtype)
         return product(ACTIVATIONS[name](before), narrow, narrow_bias)
 
     @staticmethod
@@ -83,11 +79,7 @@ class _GatedMlp(torch.autograd.Function):
         name: str,
         dtype: torch.dtype,
     ) -> Tensor:
-        states, wide, wide_bias = _cast(dtype, states, wide, wide_bias)
-        narrow, narrow_bias = narrow.to(dtype), None if narrow_bias is None else narrow_bias.to(dtype)
-        before = product(states, wide, wide_bias)
-        ctx.save_for_backward(states, before, wide, narrow)
-        ctx.name = name
+        before, narrow, narrow_bias = _expanded(ctx, (states, wide, wide_bias), (narrow, narrow_bias), name, dtype)
         gate, factor = before.chunk(2, 1)
         return product(ACTIVATIONS[name](gate).mul_(factor), narrow, narrow_bias)
 
@@ -104,8 +96,20 @@ class _GatedMlp(torch.autograd.Function):
         return *_gradients(grad_before, states, wide, needs[:3]), grad_narrow, grad_narrow_bias, None, None
 
 
-def _cast(dtype: torch.dtype, states: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
-    return states.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
+def _expanded(
+    ctx: Any, wide: tuple[Tensor, Tensor, Tensor | None], narrow: tuple[Tensor, Tensor | None], name: str, dtype: torch.dtype
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """What the first layer of an MLP makes of states, from `wide`, with the layer that follows; keeps what backward needs."""
+    states, layer = wide[0].to(dtype), _cast(dtype, *wide[1:])
+    following = _cast(dtype, *narrow)
+    before = product(states, *layer)
+    ctx.save_for_backward(states, before, layer[0], following[0])
+    ctx.name = name
+    return before, *following
+
+
+def _cast(dtype: torch.dtype, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    return weight.to(dtype), None if bias is None else bias.to(dtype)
 
 
 def _gradients(
