@@ -40,6 +40,11 @@ class CheckedOptions:
         """The defaults of options that are None, where they depend on other options."""
         return {}
 
+    def settled(self, name: str) -> Any:
+        """The value of an option, or its default that depends on others; None if it has neither."""
+        value = getattr(self, name)
+        return self.derived_defaults.get(name) if value is None else value
+
 
 @cache
 def hints_of(kind: Hashable) -> dict[str, Any]:

@@ -219,7 +219,7 @@ class TrainingOptions(MachineOptions):
     @property
     def muon(self) -> bool:
         """Whether Muon updates the matrices of blocks."""
-        return (self.optimizer or self.derived_defaults["optimizer"]) == "muon"
+        return bool(self.settled("optimizer") == "muon")
 
     @property
     def batches_per_step(self) -> int:
@@ -266,6 +266,6 @@ class ShapeOptions(CheckedOptions):
         """The architecture of fresh weights for texts of `length` tokens. Raises UsageError."""
         layers, dim, heads = self.shape()
         usual = Architecture(vocab_size, layers, dim, heads, length, attention, dropout)
-        if (self.block or self.derived_defaults.get("block")) != "modern":
+        if self.settled("block") != "modern":
             return usual
         return replace(usual, embedding_norm=True, hidden=gated_width(dim), family="modernbert", blocks=MODERN)

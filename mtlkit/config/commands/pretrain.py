@@ -115,9 +115,9 @@ class PretrainOptions(ShapeOptions, TrainingOptions):
     @property
     def passes(self) -> int:
         """Passes over the texts."""
-        return int(self.derived_defaults["epochs"] if self.epochs is None else self.epochs)
+        return int(self.settled("epochs"))
 
     @property
     def peak_rate(self) -> float:
         """The peak learning rate."""
-        return float(self.derived_defaults["learning_rate"] if self.learning_rate is None else self.learning_rate)
+        return float(self.settled("learning_rate"))

@@ -103,7 +103,7 @@ class TrainSentenceOptions(TaskTrainingOptions):
     @property
     def most_examples(self) -> int:
         """The most texts or pairs in a batch; 0 for no limit."""
-        size: int = self.derived_defaults["batch_size"] if self.batch_size is None else self.batch_size
+        size: int = self.settled("batch_size")
         return size
 
     @property

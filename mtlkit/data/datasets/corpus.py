@@ -106,6 +106,11 @@ class Removed:
     letters: int = 0
     is_large: bool = False
 
+    @property
+    def texts(self) -> int:
+        """How many in all."""
+        return self.equal + self.near
+
 
 @dataclass(frozen=True)
 class SplitTexts:
@@ -118,7 +123,7 @@ class SplitTexts:
     tally: SkippedRows
     records: Records = field(default_factory=dict)
     ends: tuple[int, ...] = ()  # of the training texts of each source
-    removed: Removed = field(default_factory=lambda: Removed())
+    removed: Removed = Removed()
 
     @property
     def origin(self) -> str:
@@ -146,8 +151,8 @@ def read_corpus(sources: Sequence[str], reading: ReadOptions, seed: int, dedup: 
     try:
         marks = iter(sample_held_out(free, listed(sources), seed, optional=bool(own), compared=compared))
     except DataError as error:
-        if left_out := removed.equal + removed.near:
-            raise DataError(f"{error}; {left_out:,} that repeat others were left out, and --dedup none keeps them") from None
+        if removed.texts:
+            raise DataError(f"{error}; {removed.texts:,} that repeat others were left out, and --dedup none keeps them") from None
         raise
     train: list[str] = []
     held_out: list[str] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from mtlkit.config.commands.evaluate import EvalOptions
@@ -45,7 +44,8 @@ def evaluate_base(options: EvalOptions, loaded: LoadedModel, tally: SkippedRows)
     trained = PretrainOptions(packing="stream")
     if loaded.record is not None and loaded.record.stage == "base":
         trained = restored(PretrainOptions, upgraded(loaded.record.options))
-    held_out = read_held_out(evaluation_texts(options, loaded, tally), loaded.encoder, options.packing or trained.packing)
+    texts = evaluation_texts(options, loaded, trained, tally)
+    held_out = read_held_out(texts, loaded.encoder, options.packing or trained.packing)
     backbone, compute = own_encoder(engine.model.backbone), engine.compute
     if head is not None:
         head = head.to(compute.device)
@@ -57,14 +57,14 @@ def evaluate_base(options: EvalOptions, loaded: LoadedModel, tally: SkippedRows)
     return masked_perplexity(model, held_out, masking, min(trained.context, architecture.max_length), compute)
 
 
-def evaluation_texts(options: EvalOptions, loaded: LoadedModel, tally: SkippedRows) -> list[str]:
-    """The texts to measure perplexity on: those of `--text`, else the texts held out of the base's training."""
+def evaluation_texts(options: EvalOptions, loaded: LoadedModel, trained: PretrainOptions, tally: SkippedRows) -> list[str]:
+    """The texts to measure perplexity on: those of `--text`, else the texts held out of the base's training, with these options.
+    Raises UsageError if that is not known."""
     record = loaded.record
     if options.text or record is None:
         reading, records = ReadOptions(options.encoding, options.on_bad_row, tally), dict(loaded.checkpoint.sources)
         return [text for source in options.text for text in read_texts(source, reading, records)]
-    trained: Mapping[str, Any] = record.options
-    if "sources" not in trained:
+    if "sources" not in record.options:
         raise UsageError(f"{loaded.name} is an export, so the texts that its base held out are not known; name texts with --text")
-    reading = ReadOptions(trained["encoding"], trained["on_bad_row"], tally)
-    return read_corpus(record.data["sources"], reading, record.seed, upgraded(trained)["dedup"]).held_out
+    reading = ReadOptions(trained.encoding, trained.on_bad_row, tally)
+    return read_corpus(record.data["sources"], reading, record.seed, trained.dedup).held_out
