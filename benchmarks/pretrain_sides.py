@@ -6,6 +6,7 @@ import importlib.util
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -38,12 +39,20 @@ MicroBatch = tuple[np.ndarray, np.ndarray]
 Losses = Callable[[Namespace, Iterator[MicroBatch]], Iterator[float]]
 
 
-def read_windows(options: Namespace) -> WindowSampler:
-    """The texts as one packed stream, cut by a tokenizer that was trained on them. Little text fills less of the vocabulary;
-    the models have all of it."""
-    texts = read_corpus(options.data or DEFAULTS.sources, ReadOptions("utf-8", "error", SkippedRows()), 0).train
-    encoder = TextEncoder(train_tokenizer(texts, options.vocabulary), Encoding(CONTEXT))
-    return WindowSampler(encoder.stream(texts).ids, CONTEXT)
+@dataclass(frozen=True)
+class Corpus:
+    """A tokenizer that was trained on texts, their tokens as one packed stream, and held-out texts."""
+
+    encoder: TextEncoder
+    windows: WindowSampler
+    held_out: list[str]
+
+
+def read_text(sources: list[str], vocabulary: int) -> Corpus:
+    """Reads texts. Little text fills less of the vocabulary; the models have all of it."""
+    split = read_corpus(sources, ReadOptions("utf-8", "error", SkippedRows()), 0)
+    encoder = TextEncoder(train_tokenizer(split.train, vocabulary), Encoding(CONTEXT))
+    return Corpus(encoder, WindowSampler(encoder.stream(split.train).ids, CONTEXT), split.held_out)
 
 
 def pieces(windows: WindowSampler, per_step: int, seed: int = 0) -> Iterator[MicroBatch]:
@@ -86,7 +95,7 @@ def gpt2(options: Namespace, work: Iterator[MicroBatch]) -> Iterator[float]:
     )  # fmt: skip
     model = GPT2LMHeadModel(config).train()
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=DEFAULTS.weight_decay, fused=True)
-    return by_hand(model, optimizer, lambda ids, _: model(input_ids=ids, labels=ids).loss, options, work)
+    return by_hand(model, optimizer, lambda ids, _: model(input_ids=ids, labels=ids).loss, rate_of(options).at, work)
 
 
 def nanogpt(options: Namespace, work: Iterator[MicroBatch]) -> Iterator[float]:
@@ -96,21 +105,20 @@ def nanogpt(options: Namespace, work: Iterator[MicroBatch]) -> Iterator[float]:
     )
     model = theirs.GPT(config).train()
     optimizer = model.configure_optimizers(DEFAULTS.weight_decay, DEFAULTS.peak_rate, (0.9, 0.98), "cpu")
-    return by_hand(model, optimizer, lambda ids, targets: model(ids, targets)[1], options, work)
+    return by_hand(model, optimizer, lambda ids, targets: model(ids, targets)[1], rate_of(options).at, work)
 
 
 def by_hand(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     loss_of: Callable[[Tensor, Tensor], Tensor],
-    options: Namespace,
+    rate: Callable[[int], float],
     work: Iterator[MicroBatch],
 ) -> Iterator[float]:
-    """The loop that one writes around such a model, with the same learning rates; yields the loss of each step."""
-    rate = rate_of(options)
+    """The loop that one writes around such a model; yields the loss of each step."""
     for index, piece in enumerate(work):
         for group in optimizer.param_groups:
-            group["lr"] = rate.at(index)
+            group["lr"] = rate(index)
         ids, targets = (torch.from_numpy(one).view(-1, CONTEXT) for one in piece)
         loss = loss_of(ids, targets)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -137,7 +145,8 @@ def prepared(losses_of: Losses) -> Callable[[Namespace], Callable[[], Measure]]:
     def prepare(options: Namespace) -> Callable[[], Measure]:
         torch.set_num_threads(options.threads)
         torch.manual_seed(0)
-        losses = losses_of(options, pieces(read_windows(options), options.windows))
+        text = read_text(options.data or DEFAULTS.sources, options.vocabulary)
+        losses = losses_of(options, pieces(text.windows, options.windows))
         next(losses)  # not counted: the first step makes the optimizer's state
 
         def measure() -> Measure:

@@ -12,29 +12,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import shlex
 import statistics
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from compare import describe, positive
+from compare import parsed_pretraining, pretraining_command, pretraining_runs
 from runs import Result, cpu_of, finished_runs
 
 
 def main() -> None:
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("source", nargs="+", metavar="SOURCE", help="texts, as for mtlkit pretrain")
-    made.add_argument("--size", default="xs", help="of the model (default: %(default)s)")
-    made.add_argument("--tokens", type=positive, default=800_000, help="of a training (default: %(default)s)")
-    made.add_argument("--seeds", type=positive, default=3, help="trainings with each change (default: %(default)s)")
+    pretraining_runs(made, size="xs", tokens=800_000, seeds="trainings with each change")
     made.add_argument("--change", action="append", metavar="OPTIONS", help="options of mtlkit pretrain in one word; repeatable")
-    made.add_argument("--results", type=Path, metavar="FILE", help="jsonl that runs are appended to")
-    made.add_argument("--threads", type=positive, default=1, help="threads of each run (default: %(default)s)")
-    options = made.parse_args()
-    os.environ |= {"OMP_NUM_THREADS": str(options.threads), "TOKENIZERS_PARALLELISM": "false"}
-    describe(["torch"], options.threads)
+    options = parsed_pretraining(made)
     shared = {key: getattr(options, key) for key in ("source", "size", "tokens")}
     changes = options.change or [""]
     wanted = [{"change": change, "seed": seed, **shared} for seed in range(options.seeds) for change in changes]
@@ -44,9 +34,7 @@ def main() -> None:
 
 
 def _run(wanted: Result, folder: Path) -> Result:
-    words = ["pretrain", *wanted["source"], "--size", wanted["size"], "--tokens", str(wanted["tokens"])]
-    words += ["--seed", str(wanted["seed"]), "--device", "cpu", "--out", str(folder / "run"), *shlex.split(wanted["change"])]
-    cpu = cpu_of([sys.executable, "-m", "mtlkit", *words])
+    cpu = cpu_of(pretraining_command(wanted, folder / "run", wanted["change"]))
     metrics = json.loads((folder / "run" / "run.json").read_text())["metrics"]
     return {"cpu": cpu, "tokens_seen": metrics["tokens"], **{name: metrics[name] for name in ("bits_per_byte", "perplexity")}}
 

@@ -14,14 +14,13 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import statistics
 import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
 
-from compare import describe, names, positive
+from compare import names, parsed_pretraining, positive, pretraining_runs
 from runs import Result, finished_runs
 
 SCRIPT = Path(__file__).with_name("time_to_loss_sides.py")
@@ -30,20 +29,14 @@ PEER = "nanogpt"
 
 def main() -> None:
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("source", nargs="+", metavar="SOURCE", help="texts, as for mtlkit pretrain")
+    pretraining_runs(made, size="s", tokens=None, seeds="trainings of each side")
     made.add_argument("--nanogpt", type=Path, required=True, metavar="DIR", help="folder with the model.py of nanoGPT")
-    made.add_argument("--size", default="s", help="of both models (default: %(default)s)")
     made.add_argument("--budget", type=positive, default=1200, help="CPU seconds of nanoGPT (default: %(default)s)")
     made.add_argument("--shares", type=names, default=["0.35", "0.55"], help="of it that mtlkit gets (default: 0.35,0.55)")
     made.add_argument(
         "--options", default="", help="of mtlkit pretrain, such as 'optimizer=muon learning_rate=4e-3' (default: none)"
     )
-    made.add_argument("--seeds", type=positive, default=3, help="trainings of each side (default: %(default)s)")
-    made.add_argument("--results", type=Path, metavar="FILE", help="jsonl that runs are appended to")
-    made.add_argument("--threads", type=positive, default=1, help="threads of each run (default: %(default)s)")
-    options = made.parse_args()
-    os.environ |= {"OMP_NUM_THREADS": str(options.threads), "TOKENIZERS_PARALLELISM": "false"}
-    describe(["torch"], options.threads)
+    options = parsed_pretraining(made)
     shared = {"source": options.source, "size": options.size, "budget": options.budget}
     machine = {"nanogpt": str(options.nanogpt), "threads": options.threads}
     sides = [(PEER, 1.0, ""), *(("mtlkit", float(share), options.options) for share in options.shares)]

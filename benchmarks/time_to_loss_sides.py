@@ -8,24 +8,22 @@ import math
 import sys
 import time
 from argparse import Namespace
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pretrain_sides import import_file, pieces
+from pretrain_sides import CONTEXT, Corpus, by_hand, import_file, pieces, read_text
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mtlkit.config.architecture import SIZES, Encoding
+from mtlkit.config.architecture import SIZES
 from mtlkit.config.commands.pretrain import PretrainOptions
-from mtlkit.data.datasets.corpus import read_corpus
-from mtlkit.data.datasets.labelled_rows import ReadOptions
-from mtlkit.data.sources.rows import SkippedRows
-from mtlkit.data.tokenization.tokenizer import TextEncoder, train_tokenizer
 from mtlkit.data.windows import Pieces, WindowSampler
 from mtlkit.inference.compute import choose_compute
 from mtlkit.model.language import token_losses
@@ -33,7 +31,8 @@ from mtlkit.recipes.training.base_start import fresh_start
 from mtlkit.training.objectives.language import NextToken
 from mtlkit.training.pretraining import Pretraining, window_batch
 
-CONTEXT, HELD_OUT, PER_BATCH, TRIAL = 256, 400, 16, 8  # tokens, texts, windows of an evaluation, steps that the speed is taken of
+VOCABULARY, HELD_OUT = 8192, 400  # tokens, texts
+PER_BATCH, TRIAL = 16, 8  # windows of a batch in evaluation; steps whose speed sets the number of all
 WINDOWS, PEAK, LAST, WARMUP, BETAS, DECAY = 12, 1e-3, 1e-4, 100, (0.9, 0.99), 0.1  # nanoGPT's for small models
 
 Losses = Callable[[NDArray[np.int64], NDArray[np.int64]], Tensor]
@@ -54,11 +53,11 @@ def ours(settings: Namespace, text: Corpus) -> tuple[float, Losses]:
     compute = choose_compute("cpu", "auto")
     told = dict(pair.split("=", 1) for pair in settings.options.split())
     given = {name: value if not value[0].isdigit() else json.loads(value) for name, value in told.items()}
-    options = PretrainOptions(size=settings.size, seed=settings.seed, context=CONTEXT, vocab_size=8192, **given)
+    options = PretrainOptions(size=settings.size, seed=settings.seed, context=CONTEXT, vocab_size=VOCABULARY, **given)
 
     def trained(tokens: int) -> tuple[float, NextToken, Pretraining]:
-        start = fresh_start(replace(options, tokens=tokens), text.tokenizer, compute)
-        training = Pretraining(start.objective, WindowSampler(text.train, CONTEXT), replace(options, tokens=tokens), compute)
+        start = fresh_start(replace(options, tokens=tokens), text.encoder.tokenizer, compute)
+        training = Pretraining(start.objective, text.windows, replace(options, tokens=tokens), compute)
         began = time.process_time()
         for _ in training.events(io.StringIO()):
             pass
@@ -81,22 +80,21 @@ def nanogpt(settings: Namespace, text: Corpus) -> tuple[float, Losses]:
     theirs = import_file("nanogpt_model", Path(settings.nanogpt) / "model.py")
     layers, dim, heads = SIZES[settings.size]
     config = theirs.GPTConfig(
-        block_size=CONTEXT, vocab_size=text.tokenizer.get_vocab_size(), n_layer=layers, n_head=heads, n_embd=dim, dropout=0.0
+        block_size=CONTEXT,
+        vocab_size=text.encoder.tokenizer.get_vocab_size(),
+        n_layer=layers,
+        n_head=heads,
+        n_embd=dim,
+        dropout=0.0,
     )
 
     def trained(steps: int) -> tuple[float, nn.Module]:
         torch.manual_seed(settings.seed)
         model: nn.Module = theirs.GPT(config).train()
         optimizer: torch.optim.Optimizer = model.configure_optimizers(DECAY, PEAK, BETAS, "cpu")  # type: ignore[operator]
-        work, began = pieces(WindowSampler(text.train, CONTEXT), WINDOWS, settings.seed), time.process_time()
-        for step in range(steps):
-            for group in optimizer.param_groups:
-                group["lr"] = rate(step, steps)
-            ids, targets = (torch.from_numpy(one).view(-1, CONTEXT) for one in next(work))
-            model(ids, targets)[1].backward()
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+        work, began = pieces(text.windows, WINDOWS, settings.seed), time.process_time()
+        losses = by_hand(model, optimizer, lambda ids, targets: model(ids, targets)[1], lambda step: rate(step, steps), work)
+        deque(islice(losses, steps), 0)
         return time.process_time() - began, model.eval()
 
     seconds, _ = trained(TRIAL)
@@ -118,21 +116,11 @@ def rate(step: int, steps: int) -> float:
     return LAST + (PEAK - LAST) * (1 + math.cos(math.pi * done)) / 2
 
 
-class Corpus:
-    """A tokenizer, and the tokens of training texts and of held-out ones."""
-
-    def __init__(self, sources: list[str]) -> None:
-        split = read_corpus(sources, ReadOptions("utf-8", "error", SkippedRows()), 0)
-        self.tokenizer = train_tokenizer(split.train, 8192)
-        encoder = TextEncoder(self.tokenizer, Encoding(CONTEXT))
-        self.train, self.held_out = (encoder.stream(texts).ids for texts in (split.train, split.held_out[:HELD_OUT]))
-
-
 def main(settings: Namespace) -> dict[str, Any]:
     torch.set_num_threads(int(settings.threads))
-    text = Corpus(settings.source)
+    text = read_text(settings.source, VOCABULARY)
     seconds, losses = {"mtlkit": ours, "nanogpt": nanogpt}[settings.side](settings, text)
-    return {"cpu": round(seconds, 1), "loss": held_out_loss(text.held_out, losses)}
+    return {"cpu": round(seconds, 1), "loss": held_out_loss(text.encoder.stream(text.held_out[:HELD_OUT]).ids, losses)}
 
 
 if __name__ == "__main__":
