@@ -12,7 +12,7 @@ from mtlkit.training.objectives.language import MaskedTokens, NextToken
 
 
 class TwoHeads(nn.Module):
-    """A base, and the head of its last phase: all that is trained and saved, whatever the phase."""
+    """A base and the head of its last phase: everything that either phase trains. Checkpoints of both have the same weights."""
 
     def __init__(self, base: nn.Module, last_head: PredictionHead) -> None:
         super().__init__()

@@ -51,7 +51,7 @@ def test_heads_of_older_runs_are_read(tmp_path: Path) -> None:
     assert torch.equal(older.dense.weight, written["dense.weight"])
     of_modern = read_prediction_head(tmp_path, Architecture(40, 1, 16, 2, 8, embedding_dim=8, blocks=MODERN))
     assert of_modern is not None
-    assert of_modern.norm.bias is not None  # heads had biases whatever the blocks had
+    assert of_modern.norm.bias is not None  # heads used to have biases even if the blocks had none
 
 
 def test_damaged_heads_are_errors(tmp_path: Path) -> None:

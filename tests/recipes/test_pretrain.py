@@ -206,7 +206,7 @@ def test_masked_tokens_finish_a_training_of_next_tokens(data: Path, tmp_path: Pa
         (section,) = [task for task in page.tasks if task.name == name]
         assert ("perplexity", f"{metrics['perplexity']:,.2f}") in [(title, value) for title, value, _ in section.figures]
     again = pretrain(adapted(data, out, tmp_path / "again", learning_rate=0, packing="documents"))
-    assert again.metrics["loss"] == pytest.approx(record.metrics["loss"])  # it goes on with masked tokens
+    assert again.metrics["loss"] == pytest.approx(record.metrics["loss"])  # training on masked tokens continues
     with pytest.raises(UsageError, match=r"--finish mlm:0.1 follows next-token prediction"):
         pretrain(adapted(data, out, tmp_path / "third", finish="mlm:0.1"))
     with pytest.raises(UsageError, match="is not mlm:SHARE"):
