@@ -55,8 +55,8 @@ def test_card_contains_the_given_text(sources: dict[str, Path], tmp_path: Path) 
     assert not (tmp_path / "other").exists()
 
 
-def test_a_head_of_another_library_is_left_out_even_if_it_is_not_supported(sources: dict[str, Path], tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(sources["bert"], tmp_path / "bert"))
+def test_a_head_of_another_library_is_left_out_even_if_it_is_not_supported(peer: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(peer, tmp_path / "bert"))
     config = json.loads((folder / "config.json").read_text())
     untied = {**config, "architectures": ["BertForMaskedLM"], "tie_word_embeddings": False}
     (folder / "config.json").write_text(json.dumps(untied))
