@@ -93,7 +93,7 @@ def test_a_signal_waits_until_the_head_is_solved(  # fault 7
 @pytest.mark.parametrize(
     ("hold", "call", "said"),
     [
-        ("mtlkit.recipes.pretrain:read_corpus", 1, EARLY),
+        ("mtlkit.recipes.training.base_data:read_corpus", 1, EARLY),
         (STEP, 1, "saved after step 1; resume with: mtlkit pretrain --resume 'OUT'"),
         ("mtlkit.recipes.pretrain:perplexity", 1, "OUT is finished and saved"),
     ],
