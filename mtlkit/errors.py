@@ -115,8 +115,11 @@ def shorten(text: str, width: int = 80) -> str:
 NAME_LETTERS, LIST_LETTERS = 120, 300
 
 
-def suggest(name: str, known: Iterable[str]) -> str:
-    """The end of an error message: "; did you mean 'topic'?", or "" if no known name is similar."""
+def suggest(name: str, known: Iterable[str], repeatable: str = "") -> str:
+    """The end of an error message: "; did you mean 'topic'?", or "" if no known name is similar. For several names with commas
+    between them, how to give them to a `repeatable` option."""
+    if repeatable and "," in name:
+        return f"; for several, repeat {repeatable}"
     matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f"; did you mean '{shorten(matches[0], NAME_LETTERS)}'?" if matches else ""
 

@@ -81,4 +81,6 @@ def parse_language(text: str) -> str:
     if found is None and (matches := difflib.get_close_matches(lower, codes, n=1)):
         found = codes[matches[0]]
     near = f"; did you mean '{found}' ({LANGUAGES[found]})?" if found else ""
+    if "," in text:
+        near = suggest(text, (), "--language")
     raise UsageError(f"--language {shorten(text, 60)!r} is no code of ISO 639, such as en or el{near}")

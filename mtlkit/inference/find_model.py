@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -86,4 +87,7 @@ def folder_not_found(name: str, runs: Path, what: str = "model") -> UsageError:
     """The error for a folder that does not exist, which lists the existing runs."""
     existing = [str(record.parent) for record in sorted(runs.glob("*/run.json"))] if runs.is_dir() else []
     known = f"; runs: {listed(existing)}" if existing else ""
+    several = [part.strip() for part in name.split(",")]
+    if len(several) > 1 and all(os.path.isdir(part) for part in several):
+        return UsageError(f"{what} {shorten(name)}: no such folder; folders are given one by one, with spaces between them")
     return UsageError(f"{what} {shorten(name)}: no such folder{known}{suggest(name, [MINI, *existing])}")

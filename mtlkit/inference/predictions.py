@@ -116,7 +116,7 @@ def chosen_heads(specs: Mapping[str, TaskSpec], task: Asked, model: str) -> tupl
     names = names_asked(task)
     for name in names or ():
         if name not in specs:
-            raise UsageError(f"{model} has no head '{name}'; it has {listed(specs)}{suggest(name, specs)}")
+            raise UsageError(f"{model} has no head '{name}'; it has {listed(specs)}{suggest(name, specs, '--task')}")
     return tuple(specs) if names is None else names
 
 

@@ -184,7 +184,7 @@ def evaluation_sources(options: EvalOptions, loaded: LoadedModel) -> dict[str, s
         named = named_sources(options.task)
         for name in named:
             if name not in loaded.tasks:
-                heads = f"it has {listed(loaded.tasks) or 'none'}{suggest(name, loaded.tasks)}"
+                heads = f"it has {listed(loaded.tasks) or 'none'}{suggest(name, loaded.tasks, '--task')}"
                 raise UsageError(f"--task {name}: {loaded.name} has no such head; {heads}")
         return named
     return trained_sources(loaded)

@@ -119,6 +119,46 @@ def arguments_with(command: str, option: str, value: str, usual: dict[str, list[
     ]
 
 
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (("predict", "a text"), "--task=kind,state"),
+        (("eval",), "--task=kind,state"),
+        (("eval",), "--task=kind,state=tiny.csv"),
+        (("train-mtl", "--init", "mini"), "--task=sample:topic,sample:sentiment"),
+        (("train-mtl", "--task", "t=tiny.csv"), "--watch=kind,state"),
+        (("train-mtl", "--task", "t=tiny.csv", "--watch", "kind"), "--rehearse=kind,state"),
+        (("train-mtl", "--task", "t=tiny.csv"), "--test=kind,state"),
+        (("train-mtl", "--task", "t=tiny.csv"), "--guard=ewc,lwf"),
+        (("train-mtl", "--task", "t=tiny.csv"), "--language=en,de"),
+        (("heads",), "--drop=kind,state"),
+        (("runs",), "--delete=a,b"),
+    ],
+)
+def test_names_with_commas_between_them_are_to_be_given_one_by_one(
+    command: tuple[str, ...], words: str, typed: Typed, work_folder: Path, runs: Path
+) -> None:
+    model = {"predict": "--model", "eval": "--model", "train-mtl": "--init"}.get(command[0])
+    run = [] if command[0] == "runs" or "mini" in command else [model, runs / "mtl"] if model else [runs / "mtl"]
+    answer = typed(*command, *run, words)
+    assert answer.code == 2
+    assert f"for several, repeat {words.partition('=')[0]}" in " ".join(answer.err.split())
+
+
+@pytest.mark.parametrize(
+    "command", [("check-data", "--text"), ("check-data", "--task", "t="), ("pretrain", "--"), ("report", "--split", "none", "--")]
+)
+def test_files_with_commas_between_them_are_to_be_given_one_by_one(
+    command: tuple[str, ...], typed: Typed, work_folder: Path, runs: Path
+) -> None:
+    *words, last = command
+    value = f"{runs / 'mtl'},{runs / 'sentence'}" if command[0] == "report" else "tiny.csv,other.csv"
+    answer = typed(*words, f"{last}{value}") if last.endswith("=") else typed(*command, value)
+    assert answer.code in (2, 3)
+    assert "one" in answer.err
+    assert "spaces between" in " ".join(answer.err.split())
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_some_nonsense_is_one_line(typed: Typed, work_folder: Path, usual: dict[str, list[object]], command: str) -> None:
     """A value for each option, always the same ones; all values are tried by the slow test below."""

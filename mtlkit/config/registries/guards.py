@@ -37,7 +37,8 @@ def parse_guard(text: str) -> GuardChoice:
     """Parses a guard such as `l2sp:0.1`. Raises UsageError."""
     name, *numbers = text.split(":")
     if name not in GUARDS:
-        raise UsageError(f"--guard {shorten(text)}: no such guard; choose from {listed(forms(GUARDS))}{suggest(name, GUARDS)}")
+        near = suggest(name, GUARDS, "--guard")
+        raise UsageError(f"--guard {shorten(text)}: no such guard; choose from {listed(forms(GUARDS))}{near}")
     form = GUARDS[name].syntax
     if len(numbers) > form.count(":") or not all(map(_positive, numbers)):
         raise UsageError(f"--guard {shorten(text)}: write {form}, with numbers above 0")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,6 +48,9 @@ def _missing(address: str) -> str:
         path.lstat()
     except FileNotFoundError:
         forms = f"; sources: {listed(known.form for known in source_types())}" if SCHEME.fullmatch(address) else ""
+        several = any(os.path.exists(part.strip()) for part in address.split(",")[:-1])
+        if several:
+            return f"{address}: no such file; give one source at a time: repeat the option, or put spaces between files"
         return f"{address}: no such file{suggest(path.name, near) or forms}"
     except (OSError, ValueError) as error:
         return f"{address}: {getattr(error, 'strerror', None) or error}"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from mtlkit.config.architecture import check_task_name
 from mtlkit.data.sources.grammar.label_keys import LabelColumn
 from mtlkit.data.sources.grammar.spec import parse_source, split_source
-from mtlkit.errors import UsageError
+from mtlkit.errors import UsageError, suggest
 
 ESCAPED = {mark: f"%{ord(mark):02X}" for mark in "%&,=?"}  # in the value of a key
 
@@ -18,10 +18,12 @@ def parse_task(text: str, option: str = "--task") -> tuple[str, str]:
     if not equals or "?" in name or ":" in name:
         raise UsageError(
             f"{option} {text!r} has no name; use {option} NAME=SOURCE, such as topic=sample:topic, or name label columns: "
-            "SOURCE?labels=a,b"
+            f"SOURCE?labels=a,b{'' if '?' in text else suggest(text, (), option)}"
         )
     if not source:
         raise UsageError(f"{option} {text!r} has no source after '='; use {option} NAME=SOURCE")
+    if "," in name:
+        raise UsageError(f"{option} {text!r} names several tasks{suggest(name, (), option)}, with a source for each")
     name, query = check_task_name(name), parse_source(source)[1]
     if query.labels and query.label is None:
         column = query.labels[0].name

@@ -41,7 +41,8 @@ def parse_watched(texts: list[str], start: ModelRef | None, known: Collection[st
         if name not in known:
             heads = f"{start} has {listed(known) or 'no heads'}" if start else "fresh weights have no heads"
             raise UsageError(
-                f"--watch {name}: no such head to watch; {heads}; name a run that has it with --init{suggest(name, known)}"
+                f"--watch {name}: no such head to watch; {heads}; name a run that has it with --init"
+                f"{suggest(name, known, '--watch')}"
             )
         if name in sources:
             raise UsageError(
@@ -73,8 +74,9 @@ def parse_rehearsed(texts: list[str], watched: Collection[str], sources: Mapping
     for text in texts:
         name, colon, number = text.partition(":")
         if name not in watched:
+            near = suggest(name, watched, "--rehearse")
             reason = "it trains anyway" if name in sources else f"give its data with --watch {name}=SOURCE"
-            raise UsageError(f"--rehearse {name}: {reason}; watched are {listed(watched) or 'none'}{suggest(name, watched)}")
+            raise UsageError(f"--rehearse {name}: {reason}; watched are {listed(watched) or 'none'}{near}")
         if name in shares:
             raise UsageError(f"--rehearse {name} is given twice; remove one of them")
         try:

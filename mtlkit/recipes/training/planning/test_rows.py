@@ -27,7 +27,8 @@ def parse_tests(
     for name, source in _given([text for text in options.test if text != ALL]):
         if name not in known and name not in sources:
             heads = listed(dict.fromkeys([*sources, *known]))
-            raise UsageError(f"--test {name}: no such task; there are {heads}{suggest(name, [*sources, *known])}")
+            near = suggest(name, [*sources, *known], "--test")
+            raise UsageError(f"--test {name}: no such task; there are {heads}{near}")
         if name in tests and tests[name].required:
             raise UsageError(f"--test {name} is given twice; remove one of them")
         own = sources.get(name) or recorded_sources(start).get(name, "")
