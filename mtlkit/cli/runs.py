@@ -12,10 +12,12 @@ from mtlkit.cli.options.command import add_command
 from mtlkit.cli.progress import loading, working
 from mtlkit.config.commands.runs import RunsOptions
 from mtlkit.config.shell import command_text
-from mtlkit.errors import UsageError, counted
+from mtlkit.errors import UsageError, counted, listed
 
 if TYPE_CHECKING:
     from mtlkit.recipes.run_list.delete import Deletion
+
+MOST_SHOWN = 4  # exports in a message
 
 
 def runs(options: RunsOptions, as_json: bool) -> None:
@@ -78,6 +80,8 @@ def delete_runs(options: RunsOptions, as_json: bool) -> None:
     planned = planned_deletion(options)
     for folder in planned.ancestors:
         say(f"kept, as newer runs descend from it: {folder}")
+    if planned.exports:
+        say(f"deleted with the run they are in: {listed(planned.exports, MOST_SHOWN)}")
     if planned.runs and not options.yes and not agreed(planned):
         say("nothing was deleted")
         return

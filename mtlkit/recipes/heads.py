@@ -26,7 +26,7 @@ from mtlkit.recipes.inputs.input_files import inputs_of
 from mtlkit.recipes.inputs.model_record import model_record
 from mtlkit.runs import atomic as disk
 from mtlkit.runs.lock import locked
-from mtlkit.runs.outputs import check_output_folder
+from mtlkit.runs.outputs import check_output_folder, kept_line
 from mtlkit.runs.overlap import Input
 from mtlkit.runs.record import TOKENIZER, RunRecord
 from mtlkit.runs.staging import finish, remove_staged, staged
@@ -80,10 +80,11 @@ def heads(options: HeadsOptions) -> ChangedHeads:
     with locked(out, command_line("heads", options)), disk.saving(out):
         _check_output(out, options, model_ref, [ref for ref, _ in taken])  # again, as another command may have written it
         remove_staged(out)
+        kept = kept_line(out)
         with staged(out) as folder:
             notes = _write(folder, out, options, model_ref, weights, chosen, names)
     pairs = not any(parts.head.spec.reads(pairs=False) for parts in chosen.values())
-    return ChangedHeads(out, tuple(chosen), model_ref, notes, pairs)
+    return ChangedHeads(out, tuple(chosen), model_ref, (*notes, kept) if kept else notes, pairs)
 
 
 def _check_output(out: Path, options: HeadsOptions, model_ref: ModelRef, taken: Sequence[ModelRef]) -> None:
@@ -132,7 +133,7 @@ def new_names(options: HeadsOptions, heads: Sequence[str], run: str) -> dict[str
         for name in names:
             if name not in heads:
                 raise UsageError(
-                    f"{option} {name}: {run} has no such head; it has {listed(heads) or 'none'}{suggest(name, heads)}"
+                    f"{option} {name}: {run} has no such head; it has {listed(heads) or 'none'}{suggest(name, heads, option)}"
                 )
     if both := [name for name in renames if name in options.drop]:
         raise UsageError(f"--rename {both[0]}: --drop leaves it out; remove one of them")

@@ -26,7 +26,7 @@ from mtlkit.runs.record import (
     record_name,
 )
 from mtlkit.runs.replace_folder import restore_replaced
-from mtlkit.runs.staging import foreign_files
+from mtlkit.runs.staging import exports_in, foreign_files
 
 EDITABLE = (CARD, "config.json")  # files of a run that people edit
 MAX_SHOWN = 4  # file names in a message
@@ -60,8 +60,8 @@ def check_output_folder(
     """Raises UsageError if a run or an export must not or cannot be written.
 
     A folder is replaced only if a readable record and the files in `marks` identify it as `what`, and if it contains nothing
-    else. With `resume`, other files are allowed; they are kept when the training ends. `inside` is a model folder that may
-    contain the output.
+    else but exports, which are kept. With `resume`, other files are allowed; they are kept when the training ends, too. `inside`
+    is a model folder that may contain the output.
     """
     _check_reachable(out, option)
     if os.path.lexists(out) and not out.is_dir():
@@ -85,6 +85,14 @@ def check_output_folder(
         raise UsageError(f"cannot write {option} {out}: {error.strerror}; choose another folder with {option}") from None
 
 
+def kept_line(out: Path) -> str:
+    """Which exports are kept when the run in a folder is replaced, in a sentence; empty if there are none."""
+    exports = exports_in(out) if out.is_dir() else []
+    if not exports:
+        return ""
+    return f"{out} keeps {listed(exports, MAX_SHOWN)}, exported before; export again with --overwrite for the new weights"
+
+
 def _check_replaceable(out: Path, overwrite: bool, resume: bool, option: str, what: str, marks: Sequence[str]) -> None:
     """Raises UsageError if the content of a folder must not be replaced."""
     unfinished = RECORD in marks and what == "run" and has_any_checkpoint(out) and not (out / RECORD).exists()
@@ -93,7 +101,7 @@ def _check_replaceable(out: Path, overwrite: bool, resume: bool, option: str, wh
         raise UsageError(f"{out} is not empty; {choices}replace it with --overwrite, or choose another folder with {option}")
     if resume:
         return
-    names = foreign_files(out)
+    names = foreign_files(out, but_exports=True)
     replaceable = unfinished or (_is_record_of(out, what) and all((out / name).is_file() for name in marks))
     if names or not replaceable:
         article = "an" if what[0] in "aeiou" else "a"

@@ -58,8 +58,8 @@ def remove_staged(out: Path) -> None:
 def finish(folder: Path, out: Path, record: RunRecord, name: str = RECORD) -> None:
     """Writes the record with the digest of every file, syncs the folder and moves it to `out`.
 
-    An old run there is removed last; files in it that are not part of a run are kept in the new folder. Raises OSError, and
-    SavingError if such a file has the name of one of the new run.
+    An old run there is removed last; files in it that are not part of it, exports among them, are kept in the new folder. Raises
+    OSError, and SavingError if such a file has the name of one of the new run.
     """
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and folder / CHECKPOINTS not in path.parents]
     files = {path.relative_to(folder).as_posix(): file_digest(path) for path in paths}
@@ -83,10 +83,11 @@ def _packages() -> list[str]:
     return [*PACKAGES, *(package for package in OPTIONAL_PACKAGES if package in sys.modules)]
 
 
-def foreign_files(folder: Path) -> list[str]:
+def foreign_files(folder: Path, *, but_exports: bool = False) -> list[str]:
     """The files and folders that are not part of the run or export in `folder`, as sorted relative paths.
 
-    Part of it are the record, the files that it lists, checkpoints, and exports of the run with all of those.
+    Part of it are the record, the files that it lists, and checkpoints. `but_exports` passes over exports of the run, too, except
+    for what is foreign to them.
     """
     name = record_name(folder)
     known: set[str] = set()
@@ -97,7 +98,7 @@ def foreign_files(folder: Path) -> list[str]:
     for current, subfolders, names in os.walk(folder):
         relative = Path(current).relative_to(folder)
         for subfolder in list(subfolders):
-            inner = _foreign_in(folder, (relative / subfolder).as_posix(), parents)
+            inner = _foreign_in(folder, (relative / subfolder).as_posix(), parents, but_exports)
             if inner is not None:
                 subfolders.remove(subfolder)
                 foreign += inner
@@ -105,7 +106,17 @@ def foreign_files(folder: Path) -> list[str]:
     return sorted(foreign)
 
 
-def _foreign_in(folder: Path, name: str, parents: set[str]) -> list[str] | None:
+def exports_in(folder: Path) -> list[str]:
+    """The exports that a folder contains, as sorted relative paths. They stay when its run is replaced."""
+    exports = []
+    for current, subfolders, _ in os.walk(folder):
+        for subfolder in [name for name in subfolders if _is_export(Path(current) / name)]:
+            subfolders.remove(subfolder)
+            exports.append((Path(current) / subfolder).relative_to(folder).as_posix())
+    return sorted(exports)
+
+
+def _foreign_in(folder: Path, name: str, parents: set[str], but_exports: bool) -> list[str] | None:
     """The foreign files in a subfolder that counts as a whole; None for one whose files are checked individually."""
     path = folder / name
     if path.is_symlink():
@@ -114,8 +125,8 @@ def _foreign_in(folder: Path, name: str, parents: set[str]) -> list[str] | None:
         return [f"{CHECKPOINTS}/{inner}" for inner in _foreign_in_checkpoints(path)]
     if name in parents:
         return None
-    if _is_export(path):
-        return [f"{name}/{inner}" for inner in foreign_files(path)]
+    if but_exports and _is_export(path):
+        return [f"{name}/{inner}" for inner in foreign_files(path, but_exports=True)]
     return None if any(path.iterdir()) else [name]
 
 

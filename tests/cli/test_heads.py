@@ -19,5 +19,9 @@ def test_the_new_run_and_what_to_type_next(typed: Typed, runs: Path, tmp_path: P
     assert (again.code, "--overwrite" in again.err) == (2, True)
     replaced = typed("heads", runs / "mtl", "--rename", "kind=sort", "--out", out, "--overwrite", "--json")
     assert json.loads(replaced.out)["tasks"] == ["sort", "state"]
+    assert typed("export", out, "--format", "compact").code == 0
+    kept = typed("heads", runs / "mtl", "--drop", "kind", "--out", out, "--overwrite")
+    assert f"{out} keeps compact, exported before; export again with --overwrite" in " ".join(kept.err.split())
+    assert (out / "compact" / "run.json").is_file()
     own = typed("heads", runs / "mtl", "--drop", "kind", "--out", runs / "mtl", "--overwrite")
     assert (own.code, "is the same as RUN" in own.err) == (2, True)

@@ -214,6 +214,16 @@ def test_a_deletion_is_not_made_unasked(typed: Typed, folder: Path) -> None:
     assert (folder / "mtl").is_dir()
 
 
+def test_exports_that_go_with_a_run_are_named(typed: Typed, folder: Path) -> None:
+    assert typed("export", folder / "again", "--format", "compact").code == 0
+    for more in ((), ("--yes",)):
+        assert (
+            f"deleted with the run they are in: {folder / 'again' / 'compact'}"
+            in typed("runs", "--delete", folder / "again", *more).err
+        )
+    assert not (folder / "again").exists()
+
+
 def test_what_another_run_descends_from_is_not_deleted(typed: Typed, folder: Path) -> None:
     parent = moved(folder)
     answer = typed("runs", "--delete", parent, "--yes")

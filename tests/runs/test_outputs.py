@@ -13,7 +13,7 @@ from scenes import make_run, record, save
 
 from mtlkit.errors import UsageError
 from mtlkit.runs.checkpoints import CheckpointManager
-from mtlkit.runs.outputs import check_output_file, check_output_folder
+from mtlkit.runs.outputs import check_output_file, check_output_folder, kept_line
 from mtlkit.runs.overlap import Input
 from mtlkit.runs.record import has_checkpoint, newest_run, verify
 from mtlkit.runs.staging import finish, remove_staged, staged
@@ -325,14 +325,16 @@ def test_links_in_a_run_are_foreign_and_not_followed(tmp_path: Path) -> None:  #
         check_output_folder(out, [], overwrite=True)
 
 
-def test_exports_in_a_run_may_be_replaced_but_not_foreign_files_in_them(tmp_path: Path) -> None:  # fault 40
+def test_a_run_with_exports_may_be_replaced_but_not_foreign_files_in_them(tmp_path: Path) -> None:  # fault 40
     out = make_run(tmp_path / "run")
+    assert kept_line(out) == kept_line(tmp_path / "none") == ""
     exported = replace(record(), command="mtlkit export run")
     for name, kind in (("sentence-transformers", "export.json"), ("onnx", "run.json")):
         with staged(out / name) as folder:
             write(folder / "1_Pooling" / "config.json")
             finish(folder, out / name, exported, kind)
     check_output_folder(out, [], overwrite=True)
+    assert kept_line(out).startswith(f"{out} keeps onnx, sentence-transformers, exported before")
     write(out / "onnx" / "notes.txt")
     with pytest.raises(UsageError, match=r"contains onnx/notes.txt, not part of a run"):
         check_output_folder(out, [], overwrite=True)

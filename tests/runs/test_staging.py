@@ -13,7 +13,7 @@ from mtlkit.errors import SavingError
 from mtlkit.runs import replace_folder as folders
 from mtlkit.runs import staging
 from mtlkit.runs.record import verify
-from mtlkit.runs.staging import finish, foreign_files, staged
+from mtlkit.runs.staging import exports_in, finish, foreign_files, staged
 
 FOREIGN = {"notes.txt": "mine", "data/deep/a.csv": "text,label", ".hidden": "", "state/log.txt": "of a job"}
 
@@ -125,6 +125,31 @@ def test_late_file_is_kept_beside_an_earlier_one(early: str, tmp_path: Path, mon
     make_run(out, before_the_end=lambda _: (out / early).write_text("early"))
     verify(out)
     assert [(out / name).read_text() for name in (early, "m.txt")] == ["early", "late"]
+
+
+@pytest.mark.parametrize("exchanges", [True, False])
+def test_exports_are_kept_when_their_run_is_replaced(  # fault 41
+    exchanges: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not exchanges:
+        monkeypatch.setattr(folders, "exchange", lambda *_: False)
+    out = make_run(tmp_path / "run", "old")
+    before: dict[str, str] = {}
+    for name, kind in (("onnx", "export.json"), ("deep/compact", "run.json")):
+        (out / name).parent.mkdir(exist_ok=True)
+        with staged(out / name) as folder:
+            (folder / "inner").mkdir()
+            (folder / "inner" / "model.bin").write_text("of the old run")
+            finish(folder, out / name, replace(record(), command="mtlkit export run"), kind)
+        before |= {f"{name}/{file}": (out / name / file).read_text() for file in ("inner/model.bin", kind)}
+    assert exports_in(out) == ["deep/compact", "onnx"]
+    assert foreign_files(out, but_exports=True) == []
+    assert foreign_files(out) == sorted(before)
+    make_run(out, "new")
+    verify(out)
+    assert {name: (out / name).read_text() for name in before} == before
+    assert (out / "model.safetensors").read_text() == "new"
+    assert list(tmp_path.iterdir()) == [out]
 
 
 def test_foreign_files_in_an_export_are_kept(tmp_path: Path) -> None:  # fault 41

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from mtlkit.errors import IntegrityError, MtlkitError, UsageError, counted, listed
+from mtlkit.errors import IntegrityError, MtlkitError, UsageError, counted, listed, suggest
 from mtlkit.model.digest import is_digest_of
 from mtlkit.recipes.run_info.files import any_record, other_files, record_name
 from mtlkit.recipes.run_info.lineage import find_parent, origins
@@ -18,6 +18,7 @@ from mtlkit.report.run_rows import RunRow
 from mtlkit.report.runs import in_order
 from mtlkit.runs.lock import locked
 from mtlkit.runs.record import CHECKPOINTS, LOG, RECORD
+from mtlkit.runs.staging import exports_in
 
 OWN = {"README.md", LOG, RECORD, "diverged.json"}  # written into folders of runs beside the files that a record lists
 
@@ -30,6 +31,11 @@ class Deletion:
     ancestors: tuple[Path, ...] = ()
 
     @property
+    def exports(self) -> list[str]:
+        """The exports in the folders of these runs, which go with them."""
+        return [f"{run.path}/{export}" for run in self.runs for export in exports_in(run.path)]
+
+    @property
     def size(self) -> int:
         return sum(run.size for run in self.runs)
 
@@ -38,7 +44,8 @@ def named(folders: Iterable[str]) -> Deletion:
     """The deletion of these runs. Raises UsageError for one that is no run, or that another run beside it descends from."""
     doomed = list(dict.fromkeys(Path(folder) for folder in folders))
     if wrong := [folder for folder in doomed if folder.is_symlink() or not is_run(folder)]:
-        raise UsageError(f"--delete {wrong[0]}: not a run, so nothing was deleted; 'mtlkit runs' lists your runs")
+        near = suggest(str(wrong[0]), (), "--delete")
+        raise UsageError(f"--delete {wrong[0]}: not a run, so nothing was deleted; 'mtlkit runs' lists your runs{near}")
     beside = {path.resolve() for folder in doomed for path in runs_in(folder.resolve().parent)}
     kept = beside - {folder.resolve() for folder in doomed}
     needed = ancestors(kept)

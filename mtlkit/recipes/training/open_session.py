@@ -18,7 +18,7 @@ from mtlkit.recipes.training.resuming.point import ResumePoint, find_resume_poin
 from mtlkit.recipes.training.session import RunSession, resume_command
 from mtlkit.recipes.training.tracked import check_tracking
 from mtlkit.runs.checkpoints import CheckpointManager
-from mtlkit.runs.outputs import check_output_folder
+from mtlkit.runs.outputs import check_output_folder, kept_line
 from mtlkit.runs.record import CHECKPOINTS
 from mtlkit.runs.staging import remove_staged
 from mtlkit.training.distributed.join import join_ranks
@@ -88,6 +88,8 @@ def _located(options: Options, command: str, out: Path, processes: int) -> Itera
         point = ResumePoint(options)
         if resumes:
             point = find_resume_point(options, command, checkpoints, replaces=options.overwrite and begun)
+        if not point.finished and (kept := kept_line(out)):
+            point = replace(point, notes=(*point.notes, Note(kept)))
         yield replace(point, options=resolved(point.options, processes))
 
 

@@ -15,10 +15,12 @@ from cutting import timeless
 from support import notes, options, rows_of, write
 
 from mtlkit.config.commands.pretrain import PretrainOptions
+from mtlkit.config.commands.run_commands import ExportOptions
 from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.config.commands.train_sentence import TrainSentenceOptions
 from mtlkit.errors import UsageError
 from mtlkit.recipes import pretrain, train_mtl, train_sentence
+from mtlkit.recipes.export import export
 from mtlkit.recipes.training import session
 from mtlkit.recipes.training.resuming import checkpoint_meta
 from mtlkit.recipes.training.resuming.checkpoint_meta import TrainInputs
@@ -110,6 +112,20 @@ def test_resume_without_checkpoint_starts_over_and_reports_it(base_options: Trai
     assert f"{base_options.out} has no checkpoint yet; training from the start" in notes(events)
     assert next(event.step for event in events if isinstance(event, Progress)) == 1
     assert log_of(base_options.out)[1]["epoch"] == 0  # a line of the first attempt would stand before
+
+
+def test_exports_in_a_replaced_run_are_kept_and_named(base_options: TrainMtlOptions) -> None:
+    assert base_options.out
+    train_mtl.train_mtl(base_options)
+    made = export(ExportOptions(model=str(base_options.out), format="compact")).out
+    before = {path.name: path.read_bytes() for path in made.iterdir()}
+    (note,) = [
+        line for line in notes(train_mtl.stream(replace(base_options, seed=1, overwrite=True))).splitlines() if "keeps" in line
+    ]
+    assert note.startswith(f"{base_options.out} keeps compact, exported before")
+    assert {path.name: path.read_bytes() for path in made.iterdir()} == before
+    again = replace(base_options, seed=1, resume="")
+    assert "keeps" not in notes(train_mtl.stream(again))  # nothing is replaced
 
 
 def test_resume_of_a_finished_run_does_nothing(base_options: TrainMtlOptions) -> None:
