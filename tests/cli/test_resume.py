@@ -90,6 +90,14 @@ def test_resume_accepts_options_without_effect_on_results(typed: Typed, unfinish
     assert not any(name.startswith("state/") for name in verify(unfinished).files)
 
 
+def test_resume_may_recompute_without_changing_a_bit(typed: Typed, unfinished: Path, whole: Path) -> None:
+    answer = typed("train-mtl", "--resume", unfinished, "--recompute")
+    assert answer.code == 0, answer.err
+    assert "exact" not in answer.err
+    assert not list(differences(unfinished, whole))
+    assert read_record(unfinished).options["recompute"] is True
+
+
 def test_resume_refuses_changed_data(  # fault 12
     typed: Typed, forks: Forks, command: Command, data: Path, tmp_path: Path
 ) -> None:

@@ -18,6 +18,7 @@ from mtlkit.config.commands.pretrain import PretrainOptions
 from mtlkit.config.commands.run_commands import ExportOptions
 from mtlkit.config.commands.train_mtl import TrainMtlOptions
 from mtlkit.config.commands.train_sentence import TrainSentenceOptions
+from mtlkit.config.common import Precision
 from mtlkit.errors import UsageError
 from mtlkit.recipes import pretrain, train_mtl, train_sentence
 from mtlkit.recipes.export import export
@@ -94,6 +95,22 @@ def test_what_comes_out_is_what_would_have_come_out(command: str, data: Path, ru
     assert metrics[0] == metrics[1]
     assert records[0].data == records[1].data
     assert not (out / "state").exists()
+
+
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_resume_may_turn_recomputing_on_and_off(first: bool, precision: Precision, data: Path, tmp_path: Path) -> None:
+    sources = [str(data / "kind" / "train.csv")]
+    shared = PretrainOptions(
+        sources=sources, context=16, save_every="4", batch_tokens=128, epochs=2, precision=precision, finish="mlm:0.4", **SHAPE
+    )
+    pretrain.pretrain(replace(shared, out=tmp_path / "whole"))
+    out = tmp_path / "cut"
+    stopped(pretrain.stream, replace(shared, out=out, recompute=first), 6)
+    pretrain.pretrain(PretrainOptions(resume=str(out), recompute=not first))
+    digests = [file_digest(tmp_path / name / "model.safetensors") for name in ("whole", "cut")]
+    assert digests[0] == digests[1]
+    assert log_of(out) == log_of(tmp_path / "whole")
 
 
 def test_repeated_command_with_resume_continues(base_options: TrainMtlOptions) -> None:
