@@ -13,6 +13,7 @@ import pytest
 import torch
 from exports import TEXTS, Export
 
+from mtlkit.config.commands.pretrain import PretrainOptions
 from mtlkit.config.commands.run_commands import ExportOptions
 from mtlkit.errors import IntegrityError, UsageError
 from mtlkit.inference.load_model import load
@@ -22,6 +23,7 @@ from mtlkit.model.language import next_token_loss
 from mtlkit.recipes.export import choose_export, export
 from mtlkit.recipes.exporting.formats.base import format_of
 from mtlkit.recipes.exporting.verify import TOLERANCE
+from mtlkit.recipes.pretrain import pretrain
 from mtlkit.training.pretraining import window_batch
 
 transformers: Any = pytest.importorskip("transformers")
@@ -123,9 +125,21 @@ def test_settings_and_card(folder: Path, exported: Export) -> None:
 @pytest.mark.parametrize("kind", ["bidirectional", "bert"])
 def test_other_models_are_refused_with_a_format_that_holds_them(kind: str, sources: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(
-        UsageError, match=r"a sentence encoder with task heads, only a causal base .* masked one.*--format sentence-transformers"
+        UsageError, match=r"a sentence encoder with task heads, as only bases predict .* --format sentence-transformers"
     ):
         choose_export(ExportOptions(model=str(sources[kind]), out=tmp_path / "out", format="transformers"))
+
+
+def test_a_base_for_masked_tokens_with_other_blocks_is_refused_with_what_is_nearest(data: Path, tmp_path: Path) -> None:
+    shape: dict[str, Any] = {"block": "gpt2", "layers": 1, "dim": 16, "heads": 1, "vocab_size": 300, "context": 16}
+    pretrain(
+        PretrainOptions(sources=[str(data / "kind" / "train.csv")], tokens=1, objective="mlm", out=tmp_path / "base", **shape)
+    )
+    with pytest.raises(
+        UsageError, match=r"whose blocks are not modern; use --format sentence-transformers for its vectors, or .* --block modern"
+    ):
+        choose_export(ExportOptions(model=str(tmp_path / "base"), out=tmp_path / "out", format="transformers"))
+    export(ExportOptions(model=str(tmp_path / "base"), out=tmp_path / "out", format="sentence-transformers"))
 
 
 def test_the_newest_base_is_exported_by_default(runs: Path, tmp_path: Path) -> None:

@@ -82,8 +82,11 @@ class TransformersFormat(ExportFormat):
 
         if is_causal_base(description) or is_masked_base(description):
             return ""
-        what = "a base for masked tokens with such blocks" if description.stage == "base" else TITLES[description.stage].lower()
-        return f"{what}, only a causal base as 'mtlkit pretrain' makes it, or a masked one; use --format sentence-transformers"
+        way = "use --format sentence-transformers"
+        if description.stage == "base":
+            blocks = "a base for masked tokens whose blocks are not modern"
+            return f"{blocks}; {way} for its vectors, or pretrain one with --block modern"
+        return f"{TITLES[description.stage].lower()}, as only bases predict tokens; {way}"
 
     def summary(self, dim: int) -> str:
         return "language model"
