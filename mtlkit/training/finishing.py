@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
+from mtlkit.errors import UsageError, counted
 from mtlkit.model.prediction_head import PredictionHead
 from mtlkit.training.objectives.language import MaskedTokens, NextToken
+from mtlkit.training.optimizer import RateSchedule
+
+MOST_COUNTED = 1_000_000  # tokens of text whose frequencies the new head begins with
 
 
 class TwoHeads(nn.Module):
@@ -20,10 +28,10 @@ class TwoHeads(nn.Module):
 
 
 class MaskedFinish:
-    """Predicts masked tokens in the last `share` of the steps, with bidirectional attention and a head of its own.
+    """Predicts masked tokens in the last `share` of the steps, with bidirectional attention and a new head.
 
-    The optimizer goes on, with its moments and its learning rate; the new head joins it as weights that thaw do. `measure` gives
-    the metrics of the first phase at its end, which are kept as `metrics`.
+    The optimizer goes on with its moments, and its learning rate rises again from 0 (`TwoRates`). `measure` gives the metrics of
+    the first phase at its end, which are kept as `metrics`.
     """
 
     def __init__(
@@ -35,18 +43,42 @@ class MaskedFinish:
         self.metrics: dict[str, Any] | None = None
 
     def steps_of(self, steps: int) -> int:
-        """The number of its steps: at least one, and one at least is left to the first phase if there are two."""
-        return min(max(1, round(steps * self.share)), max(1, steps - 1))
+        """The number of its steps: at least one, and at least one is left to the first phase. Raises UsageError for one step."""
+        if steps < 2:
+            raise UsageError(
+                f"--finish mlm:{self.share:g} makes two phases, and the training has only {counted(steps, 'step')}; give more "
+                "--tokens, --epochs or texts, or remove it"
+            )
+        return min(max(1, round(steps * self.share)), steps - 1)
 
-    def begin(self, *, first: bool) -> None:
-        """Turns the base to this phase. `first`: before its first step, when the new head is adapted to the base: it
-        begins as that for next tokens, if there is one."""
+    def begin(self, ids: NDArray[Any], *, first: bool) -> None:
+        """Turns the base to this phase. `first`: before its first step, when the new head is adapted to the base and the texts,
+        which have these token ids. It predicts their frequencies, which is better than chance; the head for next tokens would be
+        worse than that, and further from what is to be learned."""
         encoder, head = self.objective.model.encoder, self.objective.model.head
         encoder.attend("bidirectional")
         if self.before.head is not None:
             self.before.head.requires_grad_(False)
-        if first and self.before.head is not None:
-            head.load_state_dict(self.before.head.state_dict())
-        elif first:
+        if first:
             head.fit_scale(encoder.tokens.weight)
+            with torch.no_grad():
+                head.bias.copy_(log_frequencies(ids, len(head.bias)))
         head.requires_grad_(True)
+
+
+def log_frequencies(ids: NDArray[Any], vocabulary: int) -> Tensor:
+    """The logarithm of each token's share of the texts, (V,), from at most about a million of T tokens."""
+    counts = np.bincount(ids[:: len(ids) // MOST_COUNTED + 1], minlength=vocabulary) + 1.0
+    return torch.from_numpy(np.log(counts / counts.sum())).float()
+
+
+@dataclass(frozen=True)
+class TwoRates:
+    """The learning rates of two phases, the second of which begins at step `turn`."""
+
+    first: RateSchedule
+    last: RateSchedule
+    turn: int
+
+    def at(self, step: int) -> float:
+        return self.first.at(step) if step < self.turn else self.last.at(step - self.turn)

@@ -46,7 +46,7 @@ class LearningRate:
 
 Weights = Mapping[str, nn.Parameter]
 
-THAW_STEPS = 50  # warm-up of weights that start training later: their rate rises from 0 to that of the others
+THAW_STEPS = 50  # usual warm-up of weights that start training later: their rate rises from 0 to that of the others
 
 
 def make_groups(
@@ -94,11 +94,11 @@ def add_thawed(
         optimizer.add_param_group(group)
 
 
-def set_rate(optimizer: torch.optim.Optimizer, rate: float, step: int) -> None:
+def set_rate(optimizer: torch.optim.Optimizer, rate: float, step: int, thaw_steps: int = THAW_STEPS) -> None:
     """Sets the learning rate of every group to its multiple of `rate`, less during its own warm-up."""
     for group in optimizer.param_groups:
         since = group["since"]
-        rising = 1.0 if since is None else min(1.0, (step - since + 1) / THAW_STEPS)
+        rising = 1.0 if since is None else min(1.0, (step - since + 1) / thaw_steps)
         group["lr"] = rate * group["multiple"] * rising
 
 
@@ -136,7 +136,7 @@ class ScheduledOptimizer:
     blocks. Adds weights when they start training.
 
     `lr_scales` are learning rates by weight name, relative to the schedule's (1 if missing). `clip` is the maximum gradient
-    norm; 0 turns clipping off.
+    norm; 0 turns clipping off. Weights that start training later have a warm-up of `thaw_steps`.
     """
 
     def __init__(
@@ -148,6 +148,7 @@ class ScheduledOptimizer:
         clip: float,
         lr_scales: Mapping[str, float] | None = None,
         muon: bool = False,
+        thaw_steps: int = THAW_STEPS,
     ) -> None:
         self.weights, self.schedule, self.weight_decay = weights, schedule, weight_decay
         self.clip, self.lr_scales = clip if clip > 0 else math.inf, lr_scales or {}
@@ -156,14 +157,14 @@ class ScheduledOptimizer:
         self.parts: list[tuple[Weights, torch.optim.Optimizer]] = [(others, make_optimizer(others, weight_decay, lr_scales))]
         if matrices:
             self.parts.append((matrices, Muon(make_groups(matrices, weight_decay, lr_scales))))
-        self.rate = 0.0
+        self.rate, self.thaw_steps = 0.0, thaw_steps
 
     def begin(self, step: int) -> None:
         """Sets the learning rate of a step and adds weights that start training with it."""
         self.rate = self.schedule.at(step)
         for weights, optimizer in self.parts:
             add_thawed(optimizer, weights, self.weight_decay, self.lr_scales, step)
-            set_rate(optimizer, self.rate, step)
+            set_rate(optimizer, self.rate, step, self.thaw_steps)
 
     def clip_gradients(self) -> Tensor:
         """Clips the gradient and returns its norm before clipping."""

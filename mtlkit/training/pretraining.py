@@ -23,12 +23,12 @@ from mtlkit.training.checkpointing import Saver
 from mtlkit.training.distributed.language_turns import language_turns
 from mtlkit.training.distributed.ranks import ALONE, Ranks
 from mtlkit.training.events import Epoch, Event, Progress, TaskState
-from mtlkit.training.finishing import MaskedFinish
+from mtlkit.training.finishing import MaskedFinish, TwoRates
 from mtlkit.training.incidents import PhaseEnded, StepSkipped
 from mtlkit.training.loop import DivergedStep, Step, train
 from mtlkit.training.metrics_log import MetricsLog
 from mtlkit.training.objectives.language import LanguageObjective, placed
-from mtlkit.training.optimizer import LearningRate, ScheduledOptimizer
+from mtlkit.training.optimizer import LearningRate, RateSchedule, ScheduledOptimizer
 from mtlkit.training.rng import RandomState
 from mtlkit.training.sampling.steps import group_sizes, groups
 from mtlkit.training.state_dict import StateDict, upgraded
@@ -85,9 +85,18 @@ class Pretraining:
         self.turn = self.steps if finish is None else self.steps - finish.steps_of(self.steps)
         recompute_blocks(model, options.recompute)
         random = RandomState(model, compute.device, options.seed)
-        rate = LearningRate(options.peak_rate, self.steps, options.warmup)
+        rate: RateSchedule = LearningRate(options.peak_rate, self.turn, options.warmup)
+        if finish:
+            rate = TwoRates(rate, LearningRate(options.peak_rate, self.steps - self.turn, options.warmup), self.turn)
         weights = dict(model.named_parameters())
-        optimizer = ScheduledOptimizer(weights, rate, weight_decay=options.weight_decay, clip=options.clip, muon=options.muon)
+        optimizer = ScheduledOptimizer(
+            weights,
+            rate,
+            weight_decay=options.weight_decay,
+            clip=options.clip,
+            muon=options.muon,
+            thaw_steps=1,  # as the last phase has a warm-up
+        )
         self.updater = ModelUpdater(model, optimizer, compute, random=random, on_spike=options.on_spike)
         self.turns = language_turns(ranks, self.updater, model, self._loss, options.seed)
         self.state = TrainState()
@@ -135,7 +144,7 @@ class Pretraining:
             ended = PhaseEnded(self.objective.name, finish.objective.name, self.steps - self.turn, finish.metrics)
             self.log.event(ended, self.state.step)
             yield ended
-        finish.begin(first=self.state.step == self.turn)
+        finish.begin(self.sampler.ids, first=self.state.step == self.turn)
         self.objective = finish.objective
 
     def _train(self, end: int, started: float, saver: Saver | None) -> Iterator[Event]:

@@ -18,6 +18,7 @@ from mtlkit.config.commands.pretrain import PretrainOptions
 from mtlkit.data.documents import DocumentSampler
 from mtlkit.data.masking import Masking
 from mtlkit.data.windows import TokenSampler, WindowSampler
+from mtlkit.errors import UsageError
 from mtlkit.inference.compute import Compute
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.interop.families.base import has_causal_head
@@ -25,10 +26,11 @@ from mtlkit.model.masked import MaskedLanguageModel
 from mtlkit.model.prediction_head import PredictionHead
 from mtlkit.training import spikes as loss_spikes
 from mtlkit.training.events import Event, Progress
-from mtlkit.training.finishing import MaskedFinish
+from mtlkit.training.finishing import MaskedFinish, log_frequencies
 from mtlkit.training.incidents import PhaseEnded, StepSkipped
 from mtlkit.training.loop import DivergedStep
 from mtlkit.training.objectives.language import LanguageObjective, MaskedTokens, NextToken
+from mtlkit.training.optimizer import LearningRate
 from mtlkit.training.pretraining import Pretraining
 from mtlkit.training.state_dict import StateDict
 
@@ -75,11 +77,11 @@ def train(compute: Compute) -> Train:
     return train
 
 
-def test_the_head_of_masked_tokens_begins_as_that_of_next_tokens(train: Train) -> None:
-    training, _, _ = train(block="modern", finish="mlm:0.4", learning_rate=0.0)
-    before, after = training.finish.before.head, training.finish.objective.model.head  # type: ignore[union-attr]
-    assert before is not None
-    torch.testing.assert_close(before.state_dict(), after.state_dict(), atol=0, rtol=0)
+@pytest.mark.parametrize("block", ["gpt2", "modern"])
+def test_the_head_of_masked_tokens_begins_with_their_frequencies(block: str, train: Train) -> None:
+    training, _, _ = train(block=block, finish="mlm:0.4", learning_rate=0.0)
+    head = training.finish.objective.model.head  # type: ignore[union-attr]
+    torch.testing.assert_close(head.bias.detach(), log_frequencies(training.sampler.ids, 50))
 
 
 def of_next_phase(line: dict[str, Any]) -> bool:
@@ -128,6 +130,13 @@ def test_training_resumes_from_every_step(more: dict[str, Any], train: Train, mo
         assert seen == [(one.step, one.steps, one.epoch) for one in events if isinstance(one, Progress)][step:]
 
 
+def test_one_step_has_no_room_for_two_phases(train: Train) -> None:
+    with pytest.raises(UsageError, match=r"--finish mlm:0.4 makes two phases, and the training has only 1 step; give more"):
+        train(finish="mlm:0.4", tokens=1)
+    _, _, lines = train(finish="mlm:0.4", tokens=2 * 8 * LENGTH)
+    assert [list(line["losses"]) for line in lines if line["type"] == "step"] == [["next token"], ["masked token"]]
+
+
 def test_the_last_steps_predict_masked_tokens_from_both_sides(train: Train) -> None:
     log = io.StringIO()
     keeper = Keeper(log)
@@ -138,7 +147,7 @@ def test_the_last_steps_predict_masked_tokens_from_both_sides(train: Train) -> N
     assert (ended.steps, ended.metrics) == (3, training.finish.metrics)  # type: ignore[union-attr]
     assert [line["step"] for line in lines if line["type"] == "validation"] == [5]
     rates = [line["learning_rate"] for line in lines if line["type"] == "step"]
-    assert rates == [training.updater.optimizer.schedule.at(step) for step in range(8)]  # one schedule over both
+    assert rates == [LearningRate(1e-2, phase).at(step) for phase in (5, 3) for step in range(phase)]  # one for each phase
     model = training.finish.objective.model  # type: ignore[union-attr]
     assert model.encoder.architecture.attention == "bidirectional"
     first, before = (keeper.states[step].part("updater").tensors["weights:last_head.dense.weight"] for step in (1, 5))

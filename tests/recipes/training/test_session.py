@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -111,6 +112,8 @@ def test_resume_may_turn_recomputing_on_and_off(first: bool, precision: Precisio
     digests = [file_digest(tmp_path / name / "model.safetensors") for name in ("whole", "cut")]
     assert digests[0] == digests[1]
     assert log_of(out) == log_of(tmp_path / "whole")
+    losses = [line["losses"]["masked token"] for line in log_of(out) if "masked token" in line.get("losses", ())]
+    assert losses[0] < math.log(SHAPE["vocab_size"])  # better than chance from its first step on
 
 
 def test_repeated_command_with_resume_continues(base_options: TrainMtlOptions) -> None:
