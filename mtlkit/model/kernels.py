@@ -108,20 +108,26 @@ class PackedLinear(PublicLinear):
 
 
 def packed_linear(weight_OI: Tensor, bias_O: Tensor | None, rows: int) -> PublicLinear:
-    """A float32 linear layer on the CPU for many batches of about `rows` rows. Later changes of the weight may have no effect."""
-    kind = PackedLinear if PACKED.works() else PublicLinear
+    """A linear layer in float32 or bfloat16 on the CPU for many batches of about `rows` rows. Later changes of the weight may
+    have no effect."""
+    kind = PackedLinear if (HALF if weight_OI.dtype == torch.bfloat16 else PACKED).works() else PublicLinear
     return kind(weight_OI.detach().contiguous(), None if bias_O is None else bias_O.detach(), rows)
 
 
-def _test_packed() -> None:
-    states, weight, bias, residual = numbers(5, 16), numbers(24, 16) / 8, numbers(1, 24)[0], numbers(5, 24)
+def _test_packed(dtype: torch.dtype = torch.float32, tolerance: float = 1e-4) -> None:
+    weight, *others = numbers(24, 16) / 8, numbers(5, 16), numbers(1, 24)[0], numbers(5, 24)
+    weight, states, bias, residual = (each.to(dtype) for each in (weight, *others))
     packed, public = PackedLinear(weight, bias, ROWS), PublicLinear(weight, bias, ROWS)
     for activation in FUSED:
-        check_close(packed(states, activation), public(states, activation))
-    check_close(packed.add(states, residual), public.add(states, residual))
-    check_close(packed.times(states, residual), public.times(states, residual))
-    check_close(residual, numbers(5, 24))
-    check_close(PackedLinear(weight, None, ROWS)(states), PublicLinear(weight, None, ROWS)(states))
+        check_close(packed(states, activation), public(states, activation), tolerance)
+    check_close(packed.add(states, residual), public.add(states, residual), tolerance)
+    check_close(packed.times(states, residual), public.times(states, residual), tolerance)
+    check_close(residual, numbers(5, 24).to(dtype))
+    check_close(PackedLinear(weight, None, ROWS)(states), PublicLinear(weight, None, ROWS)(states), tolerance)
+
+
+def _test_half() -> None:
+    _test_packed(torch.bfloat16, 0.25)  # rounding of products up to 60
 
 
 class PackedByteLinear(PublicByteLinear):
@@ -132,8 +138,8 @@ class PackedByteLinear(PublicByteLinear):
         weight: Tensor = torch.ops.onednn.qlinear_prepack(weight_OI, [rows, weight_OI.shape[1]])
         return weight
 
-    def __call__(self, states_TI: Tensor) -> Tensor:
-        return self._product(states_TI, 1.0, 0, torch.float32, "none", "")
+    def __call__(self, states_TI: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+        return self._product(states_TI, 1.0, 0, dtype, "none", "")
 
     def gelu(self, states_TI: Tensor, approximate: str, step: float, zero: int) -> Tensor:
         return self._product(states_TI, step, zero, torch.uint8, "gelu", approximate)
@@ -175,6 +181,7 @@ def _test_bytes() -> None:
     scale, bias, residual = (numbers(1, 24)[0] + 4) / 2**14, numbers(1, 24)[0], numbers(5, 24)
     packed, public = (kind(weight, scale, bias, 128, ROWS) for kind in (PackedByteLinear, PublicByteLinear))
     check_close(packed(states), public(states), 1e-3)
+    check_close(packed(states, torch.bfloat16), public(states, torch.bfloat16), 0.25)
     for approximate in ("none", "tanh"):
         near = packed.gelu(states, approximate, 0.02, 8), public.gelu(states, approximate, 0.02, 8)
         check_close(*near, tolerance=1)  # a tie may be rounded up or down
@@ -191,13 +198,23 @@ def has_vnni() -> bool:
 
 def lacks_bf16() -> bool:
     """Whether the processor has no products of bf16 numbers; False if torch does not report it."""
-    known = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    features = [bool(known[name]) for name in ("avx512_bf16", "amx_bf16", "avx10_2", "bf16") if name in known]
+    features = _bf16_features()
     return bool(features) and not any(features)
+
+
+def has_bf16() -> bool:
+    """Whether the processor has products of bf16 numbers; False if torch does not report it."""
+    return any(_bf16_features())
+
+
+def _bf16_features() -> list[bool]:
+    known = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return [bool(known[name]) for name in ("avx512_bf16", "amx_bf16", "avx10_2", "bf16") if name in known]
 
 
 PRODUCT = FastPath("oneDNN's matrix product", "training on the CPU takes longer", _test_product)
 BACKWARD = FastPath("the gradient of activations", "training on the CPU takes longer", _test_backward)
 SOFTMAX = FastPath("the gradient of softmax", "training in bf16 on the CPU takes longer", _test_softmax)
 PACKED = FastPath("oneDNN's product of packed weights", "encoding texts on the CPU takes longer", _test_packed)
+HALF = FastPath("oneDNN's bf16 product of packed weights", "encoding texts in bf16 takes longer", _test_half, optional=True)
 BYTES = FastPath("oneDNN's int8 product", "int8 takes longer than fp32 would", _test_bytes, optional=True)

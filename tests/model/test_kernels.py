@@ -23,11 +23,11 @@ from mtlkit.model.encoder import Encoder
 from mtlkit.model.fast_path import FastPath, check_close
 from mtlkit.model.language import next_token_loss
 
-PATHS = [kernels.PRODUCT, kernels.BACKWARD, kernels.SOFTMAX, kernels.PACKED, kernels.BYTES]
+PATHS = [kernels.PRODUCT, kernels.BACKWARD, kernels.SOFTMAX, kernels.PACKED, kernels.HALF, kernels.BYTES]
 OPERATORS = {
-    "mkldnn._linear_pointwise": [kernels.PRODUCT, kernels.PACKED],
-    "mkldnn._linear_pointwise.binary": [kernels.PACKED],
-    "mkldnn._reorder_linear_weight": [kernels.PACKED],
+    "mkldnn._linear_pointwise": [kernels.PRODUCT, kernels.PACKED, kernels.HALF],
+    "mkldnn._linear_pointwise.binary": [kernels.PACKED, kernels.HALF],
+    "mkldnn._reorder_linear_weight": [kernels.PACKED, kernels.HALF],
     "aten.gelu_backward": [kernels.BACKWARD],
     "aten.silu_backward": [kernels.BACKWARD],
     "aten._softmax_backward_data": [kernels.SOFTMAX],
@@ -115,8 +115,8 @@ def batches() -> Iterator[Batch]:
         yield Batch.flat((np.arange(sum(lengths)) * 7 + shift) % 40, lengths, np.arange(len(lengths)))
 
 
-def embedded(activation: str = "gelu_tanh") -> Tensor:
-    fast = pack(encoder_of(activation))
+def embedded(activation: str = "gelu_tanh", dtype: torch.dtype = torch.float32) -> Tensor:
+    fast = pack(encoder_of(activation), dtype=dtype)
     with torch.inference_mode():
         return torch.cat([fast.encode(batch) for batch in batches()])
 
@@ -147,6 +147,7 @@ def expected() -> tuple[Tensor, Tensor, Tensor]:
 def check_all(expected: tuple[Tensor, Tensor, Tensor]) -> None:
     check_close(embedded(), expected[0], 1e-5)
     check_close(trained(), expected[1], 1e-5)
+    assert float(torch.cosine_similarity(embedded(dtype=torch.bfloat16), expected[0]).min()) > 0.999
     result = embedded_in_int8()
     assert float(torch.cosine_similarity(result, expected[2]).min()) > 0.9999
     check_close(result, expected[2], 0.02)
@@ -181,14 +182,15 @@ def test_missing_operator_falls_back_with_one_warning(
         assert torch.__version__ in message
 
 
-def test_without_onednn_only_int8_warns(
+def test_without_onednn_only_what_is_asked_for_warns(
     expected: tuple[Tensor, Tensor, Tensor], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     check_all(expected)
-    (warning,) = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
-    assert "int8" in warning
-    assert "no oneDNN" in warning
+    warnings = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
+    assert ["bf16" in warning for warning in warnings] == [True, False]
+    assert ["int8" in warning for warning in warnings] == [False, True]
+    assert all("no oneDNN" in warning for warning in warnings)
 
 
 @pytest.mark.parametrize("activation", ["gelu", "relu", "silu"])

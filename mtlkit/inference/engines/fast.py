@@ -1,7 +1,8 @@
 """The encoder as a CPU runs it fastest: weights in oneDNN's own layout, GELU and residual additions inside the products.
 
-The walk through the blocks is written once, here; how a block computes its three products (fp32 here, int8 in `int8.py`) is the
-block's own. No gradients.
+The walk through the blocks is written once, here; how a block computes its three products (fp32 and bf16 here, int8 in `int8.py`)
+is the block's own. In bf16, hidden states are bf16 from block to block; sums within products, norms and softmax are float32. No
+gradients.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from torch.nn import functional
 from mtlkit.batch import Batch
 from mtlkit.config.architecture import Activation, Architecture
 from mtlkit.inference.compute import Compute
+from mtlkit.inference.engines.short_attention import attend as attend_in_half
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.fallbacks import PublicLinear
 from mtlkit.model.kernels import packed_linear
@@ -63,11 +65,13 @@ class FastBlock(Protocol):
 
 
 class FastEncoder:
-    """An encoder with its blocks replaced; embeddings, norms and pooling stay the encoder's own."""
+    """An encoder with its blocks replaced; embeddings, norms and pooling stay the encoder's own. `dtype` is that of the hidden
+    states between the first block and the last."""
 
-    def __init__(self, encoder: Encoder, blocks: Sequence[FastBlock]) -> None:
+    def __init__(self, encoder: Encoder, blocks: Sequence[FastBlock], dtype: torch.dtype = torch.float32) -> None:
         self.encoder = encoder
         self.blocks = blocks
+        self.dtype = dtype
 
     @property
     def architecture(self) -> Architecture:
@@ -93,7 +97,10 @@ class FastEncoder:
         return self.encoder.read(batch, layout, self.encoder.norm(states_TD))
 
     def _through(self, blocks: range, layout: TokenLayout, states_TD: Tensor) -> Tensor:
-        layout = self.encoder.biased(layout)
+        with torch.autocast("cpu", enabled=False):  # what runs here chooses its own dtype
+            return self._applied(blocks, self.encoder.biased(layout), states_TD.to(self.dtype)).float()
+
+    def _applied(self, blocks: range, layout: TokenLayout, states_TD: Tensor) -> Tensor:
         for number in chain.from_iterable(repeat(block, self.architecture.repeats[block]) for block in blocks):
             own, fast = self.encoder.blocks[number], self.blocks[number]
             assert isinstance(own, Block)
@@ -107,16 +114,19 @@ class FastEncoder:
 
 
 class PackedBlock:
-    """A block in fp32: equal to the block that it was made from (to 1e-6)."""
+    """A block in fp32, equal to the block that it was made from (to 1e-6), or in bf16."""
 
-    def __init__(self, block: Block, activation: Activation) -> None:
-        self.attention, self.activation = block.attention.settings, activation
-        self.qkv, self.out = packed(block.attention.qkv), packed(block.attention.out)
-        self.expand, self.factor = packed_expand(block)
-        self.contract = packed(block.contract)
+    def __init__(self, block: Block, activation: Activation, dtype: torch.dtype = torch.float32) -> None:
+        self.attention, self.activation, self.dtype = block.attention.settings, activation, dtype
+        self.qkv, self.out = packed(block.attention.qkv, dtype), packed(block.attention.out, dtype)
+        self.expand, self.factor = packed_expand(block, dtype)
+        self.contract = packed(block.contract, dtype)
 
     def attend(self, states_TD: Tensor, layout: TokenLayout) -> Tensor:
-        return layout.attend(self.qkv(states_TD), self.attention)
+        qkv = self.qkv(states_TD)
+        if self.dtype == torch.bfloat16:
+            return attend_in_half(qkv, layout, self.attention, torch.bfloat16)
+        return layout.attend(qkv, self.attention)
 
     def project(self, mixed_TD: Tensor, residual_TD: Tensor) -> Tensor:
         return self.out.add(mixed_TD, residual_TD)
@@ -133,33 +143,41 @@ class PackedBlock:
 def fastest(
     model: MultiTaskModel, compute: Compute, task: str | None = None, like: SupportsEncode | None = None
 ) -> SupportsEncode:
-    """The fastest form of a model that is not going to change, for texts of a task: packed for a CPU in fp32, else the model
-    itself or, with an adapter, one with merged weights. It shares blocks with `like`, the form for another task."""
+    """The fastest form of a model that is not going to change, for texts of a task: packed for a CPU, else the model itself or,
+    with an adapter, one with merged weights. It shares blocks with `like`, the form for another task."""
     encoder = model.merged_encoder(task)
-    if compute.device.type == "cpu" and compute.precision == "fp32" and isinstance(encoder, Encoder):
-        return pack(encoder, like=like if isinstance(like, FastEncoder) else None)
+    if compute.device.type == "cpu" and isinstance(encoder, Encoder):
+        dtype = torch.bfloat16 if compute.precision == "bf16" else torch.float32
+        return pack(encoder, like=like if isinstance(like, FastEncoder) else None, dtype=dtype)
     return model if encoder is model.backbone else MultiTaskModel(encoder).eval()
 
 
 @torch.inference_mode()
-def pack(encoder: Encoder, kind: type[PackedBlock] = PackedBlock, like: FastEncoder | None = None) -> FastEncoder:
+def pack(
+    encoder: Encoder,
+    kind: type[PackedBlock] = PackedBlock,
+    like: FastEncoder | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> FastEncoder:
     """The encoder with its weights laid out for this CPU; they are held a second time, but for blocks that it shares with the one
-    of which `like` was made."""
+    of which `like` was made, in the same dtype."""
     known = {} if like is None else dict(zip(like.encoder.blocks, like.blocks, strict=True))
     activation = encoder.architecture.activation
     blocks = [block for block in encoder.blocks if isinstance(block, Block)]
-    return FastEncoder(encoder, [known[block] if block in known else kind(block, activation) for block in blocks])
+    fast = [known[block] if block in known else kind(block, activation, dtype) for block in blocks]
+    return FastEncoder(encoder, fast, dtype)
 
 
-def packed(layer: nn.Linear) -> PublicLinear:
-    return packed_linear(layer.weight, layer.bias, LAYOUT_TOKENS)
+def packed(layer: nn.Linear, dtype: torch.dtype) -> PublicLinear:
+    return packed_linear(layer.weight.to(dtype), None if layer.bias is None else layer.bias.to(dtype), LAYOUT_TOKENS)
 
 
-def packed_expand(block: Block) -> tuple[PublicLinear, PublicLinear | None]:
+def packed_expand(block: Block, dtype: torch.dtype) -> tuple[PublicLinear, PublicLinear | None]:
     """The product that a block's activation follows, and of a gated MLP, that which multiplies it."""
     layer = block.expand
     if not block.gated:
-        return packed(layer), None
-    biases = (None, None) if layer.bias is None else layer.bias.chunk(2)
-    gate, factor = (packed_linear(*half, LAYOUT_TOKENS) for half in zip(layer.weight.chunk(2), biases, strict=True))
+        return packed(layer, dtype), None
+    biases = (None, None) if layer.bias is None else layer.bias.to(dtype).chunk(2)
+    halves = zip(layer.weight.to(dtype).chunk(2), biases, strict=True)
+    gate, factor = (packed_linear(*half, LAYOUT_TOKENS) for half in halves)
     return gate, factor

@@ -53,7 +53,7 @@ SHAPES = {
     "relu": {**BERT, "activation": "relu"},
     "silu": {**OURS, "activation": "silu"},
 }
-CPU = Compute(torch.device("cpu"), "fp32")
+CPU, HALF = (Compute(torch.device("cpu"), precision) for precision in ("fp32", "bf16"))
 
 
 def make(shape: str, text_encoder: TextEncoder) -> Encoder:
@@ -76,6 +76,10 @@ def texts() -> list[str]:
 
 def vectors(model: SupportsEncode, reader: TextEncoder, texts: list[str], batch_tokens: int = 300) -> np.ndarray:
     return encode_all(model, reader.encode(texts), CPU, batch_tokens).numpy()
+
+
+def cosines(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    return (one * other).sum(1) / np.linalg.norm(one, axis=1) / np.linalg.norm(other, axis=1)
 
 
 def byte_form(encoder: Encoder, reader: TextEncoder, digest: str) -> SupportsEncode:
@@ -109,9 +113,28 @@ def test_bytes_are_close_to_fp32(shape: str, text_encoder: TextEncoder, texts: l
     encoder = make(shape, text_encoder)
     exact = vectors(pack(encoder), text_encoder, texts)
     rough = vectors(byte_form(encoder, text_encoder, f"close {shape}"), text_encoder, texts)
-    cosine = (exact * rough).sum(1) / np.linalg.norm(exact, axis=1) / np.linalg.norm(rough, axis=1)
-    assert cosine.min() > 0.99
+    assert cosines(exact, rough).min() > 0.99
     assert np.abs(exact - rough).max() > 1e-6  # it is another arithmetic
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_half_precision_is_close_to_fp32(shape: str, text_encoder: TextEncoder, texts: list[str]) -> None:
+    encoder = make(shape, text_encoder)
+    exact = vectors(pack(encoder), text_encoder, texts)
+    half = fastest(MultiTaskModel(encoder), HALF)
+    rough = encode_all(half, text_encoder.encode(texts), HALF, 300)
+    assert rough.dtype == torch.float32
+    assert cosines(exact, rough.numpy()).min() > 0.999
+    assert np.abs(exact - rough.numpy()).max() > 1e-6
+
+
+@pytest.mark.parametrize("shape", ["bidirectional", "bert", "eurobert"])
+def test_half_precision_can_start_from_the_states_at_a_block(shape: str, text_encoder: TextEncoder, texts: list[str]) -> None:
+    half = fastest(MultiTaskModel(make(shape, text_encoder)), HALF)
+    encoded = text_encoder.encode(texts)
+    with torch.inference_mode(), HALF.autocast():
+        batch = encoded.batch(np.arange(len(texts)))
+        torch.testing.assert_close(half.encode_from(batch, half.states(batch, 2), 2), half.encode(batch), atol=0, rtol=0)
 
 
 @pytest.mark.parametrize("shape", ["bert", "mpnet", "roberta", "modernbert", "weighted"])
@@ -232,7 +255,8 @@ def test_what_bytes_cannot_hold_is_refused() -> None:
         check_int8(Architecture(300, 1, 8, 1, 8, activation="relu"))
 
 
-def test_only_a_cpu_in_fp32_packs(text_encoder: TextEncoder) -> None:
+def test_only_a_cpu_packs(text_encoder: TextEncoder) -> None:
     model = MultiTaskModel(make("bidirectional", text_encoder))
     assert fastest(model, CPU) is not model
-    assert fastest(model, Compute(torch.device("cpu"), "bf16")) is model
+    assert fastest(model, HALF) is not model
+    assert fastest(model, Compute(torch.device("meta"), "fp32")) is model
