@@ -15,7 +15,10 @@ from mtlkit.model.kernels import byte_linear, has_vnni
 ZERO = 128  # the byte that means 0 in a smoothed input
 SHARE = 0.7  # of the spread between channels that goes into the weights
 
-HALF = torch.tensor(ZERO + 0.5)
+# of a float32 number in [2^23, 2^24), the last byte is the last byte of its integer value, as neighbours differ by 1
+WHOLE = 1.5 * 2**23
+LEAST, LARGEST = WHOLE, WHOLE + 255
+OFFSET = torch.tensor(WHOLE + ZERO)
 
 
 def weight_units() -> int:
@@ -32,10 +35,15 @@ def rounded_linear(weight: Tensor, bias: Tensor | None, steps: Tensor, zero: int
     return byte_linear((weight / scale[:, None]).round().to(torch.int8), scale, bias, zero, LAYOUT_TOKENS)
 
 
-def to_bytes(states: Tensor, inverse: Tensor | None = None) -> Tensor:
-    """round(states * inverse) + ZERO as bytes; by way of int32, as torch has no vector code from float to bytes."""
-    shifted = states + HALF if inverse is None else torch.addcmul(HALF, states, inverse)
-    return shifted.clamp_(0, 255.5).to(torch.int32).to(torch.uint8)
+def to_bytes(states: Tensor, inverse: Tensor) -> Tensor:
+    """round(states * inverse) + ZERO as bytes, for one factor per channel."""
+    return _last_bytes(torch.addcmul(OFFSET, states, inverse))
+
+
+def _last_bytes(shifted: Tensor) -> Tensor:
+    """The bytes of numbers to which OFFSET was added, which rounds them; may overwrite them. What remains is the last byte of
+    each, as torch has no vector code from float to bytes."""
+    return shifted.clamp_(LEAST, LARGEST).view(torch.int32).to(torch.uint8)
 
 
 def steps_of(peak: Tensor, weight: Tensor) -> Tensor:
@@ -54,6 +62,8 @@ class ByTokenLinear:
 
     def add(self, states_TD: Tensor, residual_TD: Tensor) -> Tensor:
         """The product of smoothed states plus the residual."""
-        scale_T1 = states_TD.abs().amax(1, keepdim=True).clamp_(min=1e-6) / 127
-        projected = self.product(to_bytes(states_TD / scale_T1))
-        return torch.addcmul(residual_TD if self.bias is None else residual_TD + self.bias, projected, scale_T1)
+        scale_T1 = torch.maximum(states_TD.amax(1, keepdim=True), states_TD.amin(1, keepdim=True).neg_())
+        scale_T1.clamp_(min=1e-6).div_(127)
+        result = self.product(_last_bytes((states_TD / scale_T1).add_(OFFSET)))
+        result.mul_(scale_T1).add_(residual_TD)
+        return result if self.bias is None else result.add_(self.bias)
