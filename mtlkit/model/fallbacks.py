@@ -65,9 +65,9 @@ class PublicByteLinear:
     def _laid_out(self, weight_OI: Tensor, rows: int) -> Tensor:
         return weight_OI.float() * self.scale[:, None]
 
-    def __call__(self, states_TI: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """The product in float32 or bfloat16, (T, O)."""
-        return functional.linear(states_TI.float() - self.zero, self.weight, self.bias).to(dtype)
+    def __call__(self, states_TI: Tensor) -> Tensor:
+        """The product in float32, (T, O)."""
+        return functional.linear(states_TI.float() - self.zero, self.weight, self.bias)
 
     def gelu(self, states_TI: Tensor, approximate: str, step: float, zero: int) -> Tensor:
         """GELU of the product as uint8, (T, O), with scale `step` and zero point `zero`."""

@@ -99,24 +99,20 @@ class GroupedLayout:
     def attend(self, qkv: Tensor, settings: AttentionSettings) -> Tensor:
         if training_dtype(qkv) != torch.bfloat16:
             return self._attended(qkv, settings)
-        if self.is_whole(settings) and self.longest <= LONGEST:
-            return half_attention(self.turned(qkv, settings), self.groups, settings.heads, settings.causal)
+        if self.bias is None and settings.whole(self.longest) and self.longest <= LONGEST:
+            return half_attention(self._turned(qkv, settings), self.groups, settings.heads, settings.causal)
         with torch.autocast("cpu", enabled=False):  # the gradient of torch's attention takes several times as long in bf16
             return self._attended(qkv.float(), settings)
 
-    def is_whole(self, settings: AttentionSettings) -> bool:
-        """Whether all tokens of a text attend to all, or to all earlier ones, by their scores alone."""
-        return self.bias is None and settings.whole(self.longest)
-
     def _attended(self, qkv: Tensor, settings: AttentionSettings) -> Tensor:
         mixed = []
-        for part, (texts, length) in zip(torch.split(self.turned(qkv, settings), self.sizes), self.groups, strict=True):
+        for part, (texts, length) in zip(torch.split(self._turned(qkv, settings), self.sizes), self.groups, strict=True):
             bias = None if self.bias is None else self.bias[:, :length, :length]
             states = attended(*settings.split(part, texts, length), settings, bias)
             mixed.append(states.transpose(1, 2).flatten(2).flatten(0, 1))
         return mixed[0] if len(mixed) == 1 else torch.cat(mixed)
 
-    def turned(self, qkv: Tensor, settings: AttentionSettings) -> Tensor:
+    def _turned(self, qkv: Tensor, settings: AttentionSettings) -> Tensor:
         """The same with rotary positions, if the layer has them."""
         rotary = settings.rotary
         if rotary is None:
@@ -164,7 +160,7 @@ class VarlenLayout(GroupedLayout):
             return super().attend(qkv, settings)
         from torch.nn.attention.varlen import varlen_attn
 
-        heads = self.turned(qkv, settings).view(len(qkv), settings.heads + 2 * settings.keys, -1)
+        heads = self._turned(qkv, settings).view(len(qkv), settings.heads + 2 * settings.keys, -1)
         query, key, value = torch.split(heads, [settings.heads, settings.keys, settings.keys], 1)  # each (T, H, E)
         longest, before = max(self.lengths), -1 if settings.window is None else settings.window
         window, shared = (before, 0 if settings.causal else before), settings.keys < settings.heads

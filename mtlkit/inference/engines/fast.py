@@ -18,7 +18,6 @@ from torch.nn import functional
 from mtlkit.batch import Batch
 from mtlkit.config.architecture import Activation, Architecture
 from mtlkit.inference.compute import Compute
-from mtlkit.inference.engines.short_attention import attend as attend_in_half
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.fallbacks import PublicLinear
 from mtlkit.model.kernels import packed_linear
@@ -123,10 +122,7 @@ class PackedBlock:
         self.contract = packed(block.contract, dtype)
 
     def attend(self, states_TD: Tensor, layout: TokenLayout) -> Tensor:
-        qkv = self.qkv(states_TD)
-        if self.dtype == torch.bfloat16:
-            return attend_in_half(qkv, layout, self.attention, torch.bfloat16)
-        return layout.attend(qkv, self.attention)
+        return layout.attend(self.qkv(states_TD), self.attention)
 
     def project(self, mixed_TD: Tensor, residual_TD: Tensor) -> Tensor:
         return self.out.add(mixed_TD, residual_TD)

@@ -7,8 +7,7 @@ have one a token. No scale depends on the batch, so a text has the same vector i
   with, so that a few large channels don't set the scale of all. Attention's output is smoothed in the values' own weights.
 - Splitting (outlier channel splitting, Zhao et al. 2019): what GELU gives above CUT goes to columns of their own, since
   gelu(x) is nearly min(gelu(x), CUT) + gelu(x - CUT).
-- The residual stream and the norms stay in float32; attention itself is in bf16 where the processor has it and
-  positions are not rotary, else in float32.
+- The residual stream, the norms, and attention itself stay in floating point.
 """
 
 from __future__ import annotations
@@ -24,7 +23,6 @@ from mtlkit.errors import UsageError
 from mtlkit.inference.engines.fast import FastEncoder, PackedBlock, pack
 from mtlkit.inference.engines.int8_linear import ZERO, ByTokenLinear, rounded_linear, steps_of, to_bytes
 from mtlkit.inference.engines.int8_mlp import Peaks, byte_mlp
-from mtlkit.inference.engines.short_attention import attend, can_shorten
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.interop.auto.models import check_supported
 from mtlkit.model.layers.attention import AttentionSettings
@@ -73,14 +71,9 @@ class ByteBlock:
         self.qkv_inverse = 1 / qkv_steps
         self.out = ByTokenLinear(attention.out.weight, attention.out.bias, mixed_steps)
         self.byte_mlp = byte_mlp(block, peaks)
-        # sines and cosines differ in the last bit from place to place in a batch, which rounding to bf16 would enlarge
-        self.half = can_shorten() and self.attention.rotary is None
 
     def attend(self, states_TD: Tensor, layout: TokenLayout) -> Tensor:
-        bytes_TD = to_bytes(states_TD, self.qkv_inverse)
-        if self.half:
-            return attend(self.qkv(bytes_TD, torch.bfloat16), layout, self.attention, torch.float32)
-        return layout.attend(self.qkv(bytes_TD), self.attention)
+        return layout.attend(self.qkv(to_bytes(states_TD, self.qkv_inverse)), self.attention)
 
     def project(self, mixed_TD: Tensor, residual_TD: Tensor) -> Tensor:
         return self.out.add(mixed_TD, residual_TD)

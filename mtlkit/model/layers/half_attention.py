@@ -53,7 +53,7 @@ class _HalfAttention(torch.autograd.Function):
         for (texts, length), part, grad, out in parts:
             query, key, value = _heads(part, texts, ctx.heads)
             probabilities = next(kept) if length <= KEPT else _probabilities(query, key, ctx.causal)
-            (grad_MLE,) = split_heads(grad, texts, ctx.heads, 1)
+            (grad_MLE,) = _split(grad, texts, ctx.heads, 1)
             grad_value = torch.bmm(probabilities.transpose(1, 2), grad_MLE)
             grad_scores = softmax_backward(torch.bmm(grad_MLE, value.transpose(1, 2)), probabilities)
             grad_query = torch.bmm(grad_scores, key).mul_(_scale(key))
@@ -70,11 +70,11 @@ def _parts(states: Tensor, groups: Groups) -> Iterator[Tensor]:
 
 def _heads(qkv: Tensor, texts: int, heads: int) -> Iterable[Tensor]:
     """Scaled queries, keys and values of a group, each (M, L, E)."""
-    query, key, value = split_heads(qkv, texts, heads, 3)
+    query, key, value = _split(qkv, texts, heads, 3)
     return query.mul_(_scale(query)), key, value
 
 
-def split_heads(states: Tensor, texts: int, heads: int, count: int) -> Iterable[Tensor]:
+def _split(states: Tensor, texts: int, heads: int, count: int) -> Iterable[Tensor]:
     """`count` tensors (M, L, E) from states of a group, (N * L, count * D), as a copy."""
     length, width = len(states) // texts, states.shape[1] // heads // count
     copied = states.view(texts, length, count, heads, width).permute(2, 0, 3, 1, 4).clone(memory_format=torch.contiguous_format)
