@@ -36,13 +36,19 @@ def write_wrapped(
     include_prompt: bool = True,
     normalize: bool = False,
     dropout: bool = False,
+    layers: Sequence[float] = (),
     **settings: Any,
 ) -> Path:
     """The folder that sentence-transformers saves of a plain one with these settings; `dense`: width, activation and bias of each
-    layer."""
+    layer; `layers`: the weights of WeightedLayerPooling from the first layer that has one."""
     library: Any = pytest.importorskip("sentence_transformers")
     modules = library.sentence_transformer.modules
     chain = [modules.Transformer(str(plain)), modules.Pooling(32, pooling_mode=pooling, include_prompt=include_prompt)]
+    if layers:
+        config = chain[0].model.config
+        config.output_hidden_states, start = True, config.num_hidden_layers + 1 - len(layers)
+        chain.insert(1, modules.WeightedLayerPooling(32, config.num_hidden_layers, start))
+        chain[1].layer_weights.data.copy_(chain[1].layer_weights.data.new_tensor(layers))
     width = 32 if isinstance(pooling, str) else 32 * len(pooling)
     for outputs, activation, bias in dense:
         chain.append(modules.Dense(width, outputs, bias, activation))

@@ -54,7 +54,9 @@ class Architecture:
     attention has a relative position bias with so many buckets of distances. With `layer_groups`, neighbouring layers of so many
     groups share their weights. `transformers` is the config.json of a model that runs through that library; of the other fields,
     only those of its shape, its pooling and its dropout then have a meaning. `padding_id` is the token that positions do not
-    count, and that has one of its own, in RoBERTa and related families.
+    count, and that has one of its own, in RoBERTa and related families. What is pooled is the last hidden states, mixed with
+    `embedding_share` of the token embeddings (0.5: the first-last average of Li et al. 2020, On the Sentence Embeddings from
+    Pre-trained Language Models).
     """
 
     vocab_size: int
@@ -80,6 +82,7 @@ class Architecture:
     layer_groups: int | None = None
     transformers: dict[str, Any] | None = None
     padding_id: int | None = None
+    embedding_share: float = 0.0
 
     def __post_init__(self) -> None:
         pooling_modes(self.pooling)
@@ -100,6 +103,8 @@ class Architecture:
             raise UsageError(f"token_types {shorten(str(self.token_types), 20)} is out of range; use 1 or 2")
         if not 0 <= self.dropout <= 1:
             raise UsageError(f"dropout {self.dropout} is out of range; use a value between 0 and 1")
+        if not 0 <= self.embedding_share < 1:
+            raise UsageError(f"embedding_share {self.embedding_share} is out of range; use a value from 0 to below 1")
         if not self.epsilon > 0:
             raise UsageError(f"LayerNorm epsilon {self.epsilon} is out of range; use a value above 0")
         if self.dim % self.heads and self.transformers is None:

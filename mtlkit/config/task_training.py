@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 from mtlkit.config.architecture import Architecture, Attention, Truncation, parse_head
@@ -97,6 +97,16 @@ class TaskTrainingOptions(PromptOptions, ShapeOptions, HeldOutOptions, TrainingO
         advanced=True,
     )
     default_attention: ClassVar[Attention | None] = None  # that of the starting model
+    embedding_share: float | None = option(
+        None,
+        "Share of the token embeddings in what is pooled; the rest are the last hidden states.",
+        panel=MODEL,
+        metavar="X",
+        minimum=0,
+        maximum=0.9,
+        default_text="the starting model's, 0 for fresh weights",
+        advanced=True,
+    )
     head: str = option(
         "linear",
         "Layers of new heads: linear, or mlp:256,128.",
@@ -248,7 +258,9 @@ class TaskTrainingOptions(PromptOptions, ShapeOptions, HeldOutOptions, TrainingO
     def architecture(self, vocab_size: int | None = None) -> Architecture:
         """The shape of fresh weights; of the largest vocabulary allowed unless its size is known. Raises UsageError."""
         attention = self.attention or "bidirectional"
-        return self.fresh_architecture(vocab_size or self.vocab_size, self.max_length or MAX_LENGTH, attention, self.dropout)
+        length, share = self.max_length or MAX_LENGTH, self.embedding_share or 0.0
+        fresh = self.fresh_architecture(vocab_size or self.vocab_size, length, attention, self.dropout)
+        return replace(fresh, embedding_share=share)
 
     def cap_rows(self) -> int | Literal["shortest"] | None:
         """The value of `--cap`."""

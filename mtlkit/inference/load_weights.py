@@ -65,6 +65,12 @@ class LoadedWeights:
             return self._with(description.merged(), self.model.merged_encoder(task))
         return self._with(description, self.model.backbone)
 
+    def mixed(self, share: float) -> LoadedWeights:
+        """The same model with another share of the token embeddings in what is pooled."""
+        encoder = own_encoder(self.model.backbone)
+        encoder.mix(share)
+        return replace(self, checkpoint=replace(self.checkpoint, architecture=encoder.architecture))
+
     def _with(self, description: ModelDescription, encoder: Backbone, router: Router | None = None) -> LoadedWeights:
         model = MultiTaskModel(encoder)
         for spec in description.tasks:

@@ -76,11 +76,12 @@ def model_files(folder: Path) -> list[Path]:
     """The files that are loaded from a Hugging Face folder; of an adapter, without those of its base. Raises IntegrityError."""
     if is_adapter(folder):
         return sorted(path for name in ADAPTER_FILES if _readable(path := folder / name))
-    inner, dense = transformer_of(folder), tuple[DenseModule, ...]()
+    inner, dense, pooled = transformer_of(folder), tuple[DenseModule, ...](), list[Path]()
     if inner is None:
         modules = read_modules(folder)
         inner, dense = modules.folder, modules.dense
-    files = {*weight_files(inner), *dense_files(dense), *(inner_folder / CONFIG for inner_folder in module_folders(folder))}
+        pooled = weight_files(modules.layer_pooling) if modules.layer_pooling else []
+    files = {*weight_files(inner), *dense_files(dense), *pooled, *(inner_folder / CONFIG for inner_folder in module_folders(folder))}
     for searched in (folder, inner):
         files |= {searched / name for name in SETTINGS} | set(searched.glob(LENGTH_FILES))
     if not (inner / TOKENIZER).is_file():

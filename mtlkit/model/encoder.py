@@ -137,6 +137,12 @@ class Encoder(Backbone):
         layout = _whole(batch)
         return self.read(batch, layout, self(layout))
 
+    def pool(self, layout: TokenLayout, states_TD: Tensor) -> Tensor:
+        """The vector of each text, (N, V), from the last hidden states of its tokens and the share that its embeddings have."""
+        if share := self.architecture.embedding_share:
+            states_TD = (1 - share) * states_TD + share * self.embed(layout)
+        return super().pool(layout, states_TD)
+
     def states(self, batch: Batch, depth: int) -> Tensor:
         """The input of block `depth` for all tokens, (T, D)."""
         return self.lower(_whole(batch), depth)[: batch.tokens]
@@ -160,6 +166,10 @@ class Encoder(Backbone):
         for block in self.blocks:
             assert isinstance(block, Block)
             block.attention.settings = replace(block.attention.settings, causal=attention == "causal")
+
+    def mix(self, share: float) -> None:
+        """Sets the share of the token embeddings in what is pooled."""
+        self.architecture = replace(self.architecture, embedding_share=share)
 
 
 def recompute_blocks(model: nn.Module, recompute: bool) -> None:

@@ -14,6 +14,7 @@ from mtlkit.inference.find_model import ModelRef, find_model
 from mtlkit.inference.load_weights import LoadedWeights, load_weights, read_description
 from mtlkit.inference.scope.file import read_scopes, write_scopes
 from mtlkit.model.description import ModelDescription, is_adapter, is_foreign
+from mtlkit.model.interop.auto.models import check_supported
 from mtlkit.recipes.exporting.card import card_text, export_card, test_figures
 from mtlkit.recipes.exporting.fold import fold_temperatures
 from mtlkit.recipes.exporting.formats.base import ExportFormat, format_of
@@ -43,6 +44,7 @@ def choose_export(options: ExportOptions) -> ExportJob:
     model_ref = find_model(options.model, options.runs, exporter.stages)
     description = read_description(model_ref.path)
     check_task(options, str(model_ref), description, exporter)
+    check_share(options, str(model_ref), description)
     if reason := exporter.unfit(description if options.task is None else description.only(options.task)):
         raise UsageError(f"--format {options.format} cannot hold {model_ref}, {reason}")
     if options.out is None and (is_foreign(model_ref.path) or model_ref.name):
@@ -94,6 +96,16 @@ def check_task(options: ExportOptions, model: str, description: ModelDescription
         )
 
 
+def check_share(options: ExportOptions, model: str, description: ModelDescription) -> None:
+    """Raises UsageError if the model's pooling cannot change."""
+    if options.embedding_share is None:
+        return
+    check_supported(description.architecture, f"--embedding-share {options.embedding_share}", "remove it")
+    if description.tasks or description.stage == "base":
+        has = "pools nothing" if description.stage == "base" else "has heads, which were trained on its vectors as they are"
+        raise UsageError(f"--embedding-share: {model} {has}; train a sentence encoder with train-sentence --embedding-share")
+
+
 def installation(format: str) -> str:
     """The command that installs what a format needs."""
     return f"pip install 'mtlkit[{format}]'"
@@ -127,6 +139,8 @@ def _export(options: ExportOptions, choice: ExportJob) -> Exported:
     weights = load_weights(model_ref.path, merge=exporter.merges_adapters, head=exporter.keeps_head(model_ref.path))
     if options.task is not None:
         weights = weights.only(options.task, merge=exporter.merges_adapters)
+    if options.embedding_share is not None:
+        weights = weights.mixed(options.embedding_share)
     model = weights.model
     left_out = ("router",) if model.router is not None and not exporter.keeps_router else ()
     if left_out:

@@ -38,10 +38,12 @@ def architecture_pairs(checkpoint: ModelDescription) -> dict[str, str]:
     shape, encoding = checkpoint.architecture, checkpoint.encoding
     gated = "gated " if shape.blocks.gated else ""
     inside = f", MLP {shape.mlp_dim} ({gated}{shape.activation}), {shape.norm}-norm" if shape.transformers is None else ""
+    mixture = [f"{100 * shape.embedding_share:.3g} % token embeddings"] if shape.embedding_share else []
+    normalized = ["normalized"] if shape.normalize else []
     rows = {
         "layers": f"{shape.layers}, width {shape.dim}{inside}",
         "attention": f"{shape.attention}, {shape.heads} heads{', rotary positions' if shape.blocks.rotary else ''}",
-        "pooling": ", ".join([shape.pooling, *map(dense_title, shape.dense), *(["normalized"] if shape.normalize else [])]),
+        "pooling": ", ".join([shape.pooling, *mixture, *map(dense_title, shape.dense), *normalized]),
         "vocabulary": f"{shown(shape.vocab_size)} tokens"
         + (f", embedding width {shape.token_dim}" if shape.embedding_dim else ""),
         "context": f"{shown(shape.max_length)} tokens; texts are truncated to {shown(encoding.max_length)} ({encoding.truncate})",

@@ -131,7 +131,9 @@ def test_what_only_our_encoder_does_is_refused(
     assert re.search(message, answer.err)
 
 
-@pytest.mark.parametrize("option", [("--attention", "causal"), ("--cache-prefix",), ("--recompute",)])
+@pytest.mark.parametrize(
+    "option", [("--attention", "causal"), ("--cache-prefix",), ("--recompute",), ("--embedding-share", "0.3")]
+)
 def test_options_of_our_encoder_are_refused_before_data_is_read(
     option: tuple[str, ...], typed: Typed, training: Command, unread: Path, tmp_path: Path
 ) -> None:

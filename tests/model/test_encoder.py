@@ -22,7 +22,7 @@ from mtlkit.data.tokenization.tokenizer import TextEncoder
 from mtlkit.inference.engines.fast import pack
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.layers.block import Block
-from mtlkit.model.layouts import PaddedLayout
+from mtlkit.model.layouts import PaddedLayout, layout_of
 from mtlkit.model.multitask import MultiTaskModel
 from mtlkit.model.weight_names import weight_names
 
@@ -262,6 +262,24 @@ def test_weighted_pooling_is_a_mean_with_a_weight_for_each_token(
         expected = sum(weight * state for weight, state in zip(weights, states, strict=True)) / weights.sum()
         torch.testing.assert_close(vector, expected, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(together(encoder, encoded.batch(range(len(passages)))), found, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "weighted", "max"])
+def test_the_token_embeddings_have_their_share_in_what_is_pooled(
+    pooling: Pooling, passages: list[str], reader: TextEncoder, make_encoder: MakeEncoder
+) -> None:
+    encoder = make_encoder("bidirectional", pooling)
+    batch = reader.encode(passages).batch(range(len(passages)))
+    layout = layout_of(batch)
+    with torch.no_grad():
+        last, embedded = encoder(layout), encoder.embed(layout)
+        wanted = encoder.pool(layout, 0.7 * last + 0.3 * embedded)
+        encoder.mix(0.3)
+        torch.testing.assert_close(encoder.encode(batch), wanted, atol=1e-6, rtol=0)
+        torch.testing.assert_close(pack(encoder).encode(batch), wanted, atol=1e-5, rtol=0)
+        torch.testing.assert_close(encoder.encode_from(batch, encoder.states(batch, 1), 1), wanted, atol=1e-6, rtol=0)
+    rows = np.argsort(batch.rows)
+    torch.testing.assert_close(alone(encoder, reader.encode(passages)), wanted[torch.from_numpy(rows)], atol=1e-6, rtol=0)
 
 
 def test_equal_weights_are_the_plain_mean(passages: list[str], reader: TextEncoder, make_encoder: MakeEncoder) -> None:

@@ -45,6 +45,16 @@ class ExportOptions(CheckedOptions):
         default_text="all heads",
         complete="task",
     )
+    embedding_share: float | None = option(
+        None,
+        "Share of the token embeddings in what is pooled, instead of the model's; not for models with heads.",
+        panel=COMMON,
+        metavar="X",
+        minimum=0,
+        maximum=0.9,
+        advanced=True,
+        rank=4,
+    )
     runs: Path = runs_folder()
     test: bool = option(False, "Score the heads on the test rows of their data, for the model card.", panel=CARD, rank=1)
     license: str | None = license_option(CARD, default_text="that of the run")

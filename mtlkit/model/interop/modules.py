@@ -15,6 +15,7 @@ from mtlkit.model.description import CONFIG
 from mtlkit.model.interop.dense import LAYERS, DenseModule, dense_config, read_dense
 from mtlkit.model.interop.families.base import FAMILIES
 from mtlkit.model.interop.json_files import inside, read_json, read_optional
+from mtlkit.model.interop.layer_pooling import MODULE as LAYER_POOLING
 from mtlkit.model.interop.settings.checks import SettingNotes, check_files, keys_read
 from mtlkit.model.interop.settings.known import (
     LENGTH_FILES,
@@ -38,8 +39,8 @@ THEIR_MODULES = "sentence_transformers.models."  # import path that all versions
 @dataclass(frozen=True)
 class SentenceTransformerModules:
     """The sentence-transformers modules around a transformer: the transformer's folder, pooling, normalisation, maximum length,
-    the folder of the weights of a weighted mean, and dense layers after the pooling. `note` lists unknown and unsupported
-    settings in one line.
+    the folder of the weights of a weighted mean, dense layers after the pooling, and the folder of a mean of layers before it.
+    `note` lists unknown and unsupported settings in one line.
     """
 
     folder: Path
@@ -51,6 +52,7 @@ class SentenceTransformerModules:
     vectors: VectorSettings = field(default_factory=VectorSettings)
     note: str = ""
     dense: tuple[DenseModule, ...] = ()
+    layer_pooling: Path | None = None
 
 
 def read_modules(folder: Path) -> SentenceTransformerModules:
@@ -83,6 +85,7 @@ def read_modules(folder: Path) -> SentenceTransformerModules:
         read_vector_settings(folder, places["Pooling"] / CONFIG),
         mentions.line(),
         tuple(read_dense(path, kind) for kind, path in listing if kind in LAYERS),
+        places.get(LAYER_POOLING),
     )
 
 
@@ -132,10 +135,11 @@ def _check_order(path: Path, kinds: list[str]) -> None:
     rest = [kind for kind in kinds[len(head) :] if kind != "Dropout"]
     layers = len([kind for kind in rest if kind in LAYERS])
     in_order = not set(rest[:layers]).difference(LAYERS) and set(rest[layers:]) <= {"Normalize"} and layers <= MOST
-    if head not in (["Transformer", "Pooling"], ["Transformer", "WordWeights", "Pooling"]) or not in_order:
+    optional = [kind for kind in (LAYER_POOLING, "WordWeights") if kind in head]
+    if head != ["Transformer", *optional, "Pooling"] or not in_order:
         raise IntegrityError(
-            f"{path}: the modules {listed(kinds)} are not supported; supported: Transformer, WordWeights (or not), "
-            "Pooling, then Dense and LayerNorm, then Normalize, and Dropout anywhere after the Pooling"
+            f"{path}: the modules {listed(kinds)} are not supported; supported: Transformer, {LAYER_POOLING} and WordWeights "
+            "(or not), Pooling, then Dense and LayerNorm, then Normalize, and Dropout anywhere after the Pooling"
         )
 
 

@@ -27,6 +27,7 @@ from mtlkit.model.interop.describing import describe
 from mtlkit.model.interop.families.base import ACTIVATION_NAMES, FAMILIES, Family, UnsupportedSetting
 from mtlkit.model.interop.head_files import add_head, read_heads, read_tasks
 from mtlkit.model.interop.json_files import read_object, read_optional
+from mtlkit.model.interop.layer_pooling import read_embedding_share
 from mtlkit.model.interop.modules import (
     MODULES,
     TOKENIZER_CONFIG,
@@ -140,6 +141,13 @@ def family_of(config: Mapping[str, Any], path: Path) -> Family:
     return family
 
 
+def _embedding_share(config: Mapping[str, Any], modules: SentenceTransformerModules, layers: int) -> float:
+    """The share of the token embeddings in what is pooled; none if the transformer gives the module no hidden states."""
+    if modules.layer_pooling is None or not config.get("output_hidden_states"):
+        return 0.0
+    return read_embedding_share(modules.layer_pooling, layers)
+
+
 def _architecture(config: Mapping[str, Any], family: Family, modules: SentenceTransformerModules, pad_id: int) -> Architecture:
     path = modules.folder / CONFIG
     known = {field.name for field in fields(Architecture)}
@@ -161,6 +169,7 @@ def _architecture(config: Mapping[str, Any], family: Family, modules: SentenceTr
             "norm": "pre" if family.pre_norm else "post",
             "embedding_norm": "embedding_norm" in family.names,
             "pooling": modules.pooling,
+            "embedding_share": _embedding_share(config, modules, values["layers"]),
             "dense": [asdict(module.shape) for module in modules.dense],
             "normalize": modules.normalize,
             "family": family.exported_as or family.name,

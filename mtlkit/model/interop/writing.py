@@ -19,6 +19,8 @@ from mtlkit.model.description import CONFIG
 from mtlkit.model.encoder import Encoder
 from mtlkit.model.interop.dense import write_dense_weights
 from mtlkit.model.interop.families.base import ACTIVATION_NAMES, FAMILIES, Family, relative_of
+from mtlkit.model.interop.layer_pooling import MODULE as LAYER_POOLING
+from mtlkit.model.interop.layer_pooling import layer_pooling, write_layer_weights
 from mtlkit.model.interop.modules import TOKENIZER_CONFIG, write_modules
 from mtlkit.model.interop.names import SECOND_TYPE, TOKEN_WEIGHTS, in_transformer, theirs_from
 from mtlkit.model.interop.word_weights import word_weights
@@ -100,8 +102,14 @@ def write_foreign(
     token_weights = encoder.state_dict().get(TOKEN_WEIGHTS)
     write_json(folder / TOKENIZER_CONFIG, tokenizer_config(encoding, marks, typed=architecture.token_types > 1))
     write_json(folder / "special_tokens_map.json", special_tokens(marks))
-    weighting = {} if token_weights is None else {"WordWeights": word_weights(token_weights, marks.vocabulary)}
+    share, weighting = architecture.embedding_share, {}
+    if share:
+        weighting[LAYER_POOLING] = layer_pooling(architecture.dim, architecture.layers)
+    if token_weights is not None:
+        weighting["WordWeights"] = word_weights(token_weights, marks.vocabulary)
     dense = write_modules(folder, architecture, encoding, weighting, vectors or VectorSettings())
+    if share:
+        write_layer_weights(folder / f"1_{LAYER_POOLING}", share, architecture.layers)
     write_dense_weights(dense, encoder.state_dict())
 
 
@@ -133,6 +141,7 @@ def model_config(family: Family, architecture: Architecture, marks: TokenizerFac
         **({family.embedding_dropout: architecture.dropout} if family.embedding_dropout else {}),
         **({"type_vocab_size": architecture.token_types} if family.token_types else {}),
         **family.demands,
+        **({"output_hidden_states": True} if architecture.embedding_share else {}),  # for WeightedLayerPooling
         "pad_token_id": _padding(architecture, marks),
         "bos_token_id": first,
         "eos_token_id": last,

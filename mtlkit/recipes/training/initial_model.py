@@ -81,6 +81,9 @@ def start_from(origin: ModelRef, options: TaskTrainingOptions) -> InitialModel:
     attention = options.attention or options.default_attention
     if attention is not None and architecture.transformers is None:
         own_encoder(loaded.model.backbone).attend(attention)
+    if options.embedding_share is not None:
+        check_supported(architecture, f"--embedding-share {options.embedding_share}", "remove it")
+        own_encoder(loaded.model.backbone).mix(options.embedding_share)
     set_dropout(loaded.model, options.dropout)
     settings = loaded.checkpoint.vectors
     encoder = with_prompt(encoder.with_literal(options.literal_special_tokens), settings, options.prompt)

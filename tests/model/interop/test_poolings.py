@@ -31,6 +31,9 @@ CASES: list[dict[str, Any]] = [
     {"pooling": "mean_sqrt_len_tokens"},
     {"pooling": ("cls", "max", "mean"), "normalize": True},
     {"pooling": ("lasttoken", "mean_sqrt_len_tokens", "weightedmean", "cls")},
+    {"layers": (1.0, 0.0, 3.0), "normalize": True},
+    {"layers": (0.25, 0.0, 0.5), "pooling": ("max", "cls")},
+    {"layers": (0.0, 2.0)},
     {"dense": [(12, TANH, True)]},
     {"dense": [(12, TANH, True)], "layer_norm": True, "normalize": True},
     {"pooling": ("max", "mean"), "dense": [(48, NONE, False), (7, GELU, True)], "normalize": True, "dropout": True},
@@ -41,6 +44,7 @@ def name_of(case: dict[str, Any]) -> str:
     pooling = case.get("pooling", "mean")
     return (
         "+".join([pooling] if isinstance(pooling, str) else pooling)
+        + "+layers" * ("layers" in case)
         + "+dense" * len(case.get("dense", []))
         + "+norm" * ("layer_norm" in case)
     )
@@ -121,3 +125,39 @@ def test_weights_are_part_of_the_digest_and_checked(folder: Path) -> None:
     path.unlink()
     with pytest.raises(IntegrityError, match=r"2_Dense/model\.safetensors: "):
         load(folder)
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ((0.5, 0.1, 0.4), r"weights of the embeddings and of the last layer, 0 elsewhere"),
+        ((0.5, 0.5), r"supported: weights of the embeddings and of the last layer"),
+        ((1.0, 0.0, -0.5), r"layer_weights .* are not supported"),
+        ((1.0, 0.0, 0.0), r"layer_weights .* are not supported"),
+        ((0.0, 0.0, float("nan")), r"layer_weights .* are not supported"),
+    ],
+)
+def test_other_means_of_layers_are_refused(layers: tuple[float, ...], message: str, wrap: Wrap) -> None:
+    with pytest.raises(IntegrityError, match=message):
+        load(wrap(layers=layers))
+
+
+def test_a_mean_of_layers_needs_its_weights(wrap: Wrap) -> None:
+    folder = wrap(layers=(0.5, 0.0, 0.5))
+    weights, config = folder / "1_WeightedLayerPooling/model.safetensors", folder / "1_WeightedLayerPooling/config.json"
+    save_file({"layer_weights": torch.ones(2)}, weights)
+    with pytest.raises(IntegrityError, match=r"layer_weights has 2 weights; from layer 0 of 2, 3 fit"):
+        load(folder)
+    save_file({"weights": torch.ones(3)}, weights)
+    with pytest.raises(IntegrityError, match=r"not the weights of this module"):
+        load(folder)
+    config.write_text(json.dumps({"layer_start": 9, "num_hidden_layers": 2}))
+    with pytest.raises(IntegrityError, match=r"layer_start 9 is out of range; the model has 2 layers"):
+        load(folder)
+
+
+def test_without_hidden_states_the_mean_of_layers_does_nothing(wrap: Wrap) -> None:
+    folder = wrap(layers=(0.5, 0.0, 0.5))
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "output_hidden_states": False}))
+    np.testing.assert_allclose(load(folder).embed(TEXTS), library(folder).encode(TEXTS, show_progress_bar=False), atol=1e-5)

@@ -64,6 +64,8 @@ def read_architecture(modules: SentenceTransformerModules) -> Architecture:
         positions = getattr(config, "max_position_embeddings", None)
         heads = getattr(config, "num_attention_heads", None)
         hidden = getattr(config, "intermediate_size", None)
+        if modules.layer_pooling is not None:
+            raise ValueError(f"{modules.layer_pooling.name} is supported for mtlkit's own families only")
         return Architecture(
             vocab_size=config.vocab_size,
             layers=layers,

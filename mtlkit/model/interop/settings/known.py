@@ -104,6 +104,7 @@ MODULE_KEYS: Mapping[str, Keys] = {  # by kind of module, except the transformer
     "Normalize": NORMALIZE_KEYS,
     "Dense": DENSE_KEYS,
     "LayerNorm": keys("obeyed", "dimension"),
+    "WeightedLayerPooling": keys("obeyed", "layer_start num_hidden_layers word_embedding_dimension embedding_dimension"),
     "WordWeights": keys("obeyed", "vocab word_weights unknown_word_weight"),
     "Dropout": keys("harmless", "dropout"),  # active only in training
 }
@@ -141,7 +142,8 @@ CONFIG_KEYS: Keys = {
     **keys("obeyed", "id2label problem_type num_labels sentence_transformers sbert_ce_default_activation_function"),
     **keys("harmless", "label2id finetuning_task task_specific_params"),
     **keys("harmless", "bos_token_id eos_token_id sep_token_id cls_token_id mask_token_id decoder_start_token_id"),
-    **keys("harmless", "output_past output_attentions output_hidden_states return_dict torchscript tie_word_embeddings"),
+    **keys("obeyed", "output_hidden_states"),  # by WeightedLayerPooling
+    **keys("harmless", "output_past output_attentions return_dict torchscript tie_word_embeddings"),
     **keys("harmless", "is_encoder_decoder cross_attention_hidden_size chunk_size_feed_forward rope_theta"),
     **keys("harmless", "summary_type summary_use_proj summary_activation summary_first_dropout summary_last_dropout"),
     **keys("harmless", "summary_proj_to_labels attention_dropout qa_dropout seq_classif_dropout sinusoidal_pos_embds"),
