@@ -81,7 +81,8 @@ def model_files(folder: Path) -> list[Path]:
         modules = read_modules(folder)
         inner, dense = modules.folder, modules.dense
         pooled = weight_files(modules.layer_pooling) if modules.layer_pooling else []
-    files = {*weight_files(inner), *dense_files(dense), *pooled, *(inner_folder / CONFIG for inner_folder in module_folders(folder))}
+    configs = (inner_folder / CONFIG for inner_folder in module_folders(folder))
+    files = {*weight_files(inner), *dense_files(dense), *pooled, *configs}
     for searched in (folder, inner):
         files |= {searched / name for name in SETTINGS} | set(searched.glob(LENGTH_FILES))
     if not (inner / TOKENIZER).is_file():

@@ -161,3 +161,10 @@ def test_without_hidden_states_the_mean_of_layers_does_nothing(wrap: Wrap) -> No
     path = folder / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "output_hidden_states": False}))
     np.testing.assert_allclose(load(folder).embed(TEXTS), library(folder).encode(TEXTS, show_progress_bar=False), atol=1e-5)
+
+
+def test_the_weights_of_a_mean_of_layers_are_part_of_the_digest(wrap: Wrap) -> None:
+    folder = wrap(layers=(0.5, 0.0, 0.5))
+    before = digest_of(folder)
+    save_file({"layer_weights": torch.tensor([0.2, 0.0, 0.8])}, folder / "1_WeightedLayerPooling/model.safetensors")
+    assert digest_of(folder) != before
