@@ -12,7 +12,7 @@ from mtlkit.data.encoded import Encoded, EncodedWords
 from mtlkit.inference.engines.base import ROUTER, Array, Engine, Pairs, are_vectors
 from mtlkit.runs.store import PREDICTIONS, Arrays, StoreEntry, cache_key, has_shape, user_entry
 
-FORMAT = "1"  # incremented when the stored arrays change
+FORMAT = "2"  # incremented when the stored arrays change, also by rounding
 OUTPUTS = "outputs"
 
 
