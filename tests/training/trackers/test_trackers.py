@@ -40,7 +40,7 @@ def test_records_options_and_final_scores_arrive(stub: None, training: Training,
     (end,) = recorded(folder, "finish")
     assert (end["state"], end["scores"]) == ("finished", {"score": 0.5, "validation/topic/accuracy": 0.75})
     assert recorded(folder)[1]["values"] == {"loss/topic": 0.5, "train/epoch": 1.0}
-    assert training.notes[0] == Note(f"stub: {folder / 'recorded.jsonl'}")
+    assert Note(f"stub: {folder / 'recorded.jsonl'}") in training.notes  # a busy machine may say before that it waits
     assert not training.warnings
     assert capfd.readouterr() == ("", "")  # what the library printed is in a file
     assert "printed by a library" in next((folder / ".mtlkit").glob("*-stub.log")).read_text()
