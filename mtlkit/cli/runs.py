@@ -80,8 +80,8 @@ def delete_runs(options: RunsOptions, as_json: bool) -> None:
     planned = planned_deletion(options)
     for folder in planned.ancestors:
         say(f"kept, as newer runs descend from it: {folder}")
-    if planned.exports:
-        say(f"deleted with the run they are in: {listed(planned.exports, MOST_SHOWN)}")
+    if exports := planned.exports:
+        say(f"deleted with the run they are in: {listed(exports, MOST_SHOWN)}")
     if planned.runs and not options.yes and not agreed(planned):
         say("nothing was deleted")
         return

@@ -30,7 +30,7 @@ class TwoHeads(nn.Module):
 class MaskedFinish:
     """Predicts masked tokens in the last `share` of the steps, with bidirectional attention and a new head.
 
-    The optimizer goes on with its moments, and its learning rate rises again from 0 (`TwoRates`). `measure` gives the metrics of
+    The optimizer keeps its moments, and the learning rate warms up again (`TwoRates`). `measure` gives the metrics of
     the first phase at its end, which are kept as `metrics`.
     """
 

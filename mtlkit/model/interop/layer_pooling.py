@@ -49,7 +49,7 @@ def read_embedding_share(folder: Path, layers: int) -> float:
         raise IntegrityError(f"{file}: {diagnose(file) or f'not the weights of this module ({error})'}") from None
     if len(stored) != layers + 1 - start:
         raise IntegrityError(f"{file}: {KEY} has {len(stored)} weights; from layer {start} of {layers}, {layers + 1 - start} fit")
-    first, *between, last = [0.0] * start + stored if start < layers else [0.0] * layers + stored
+    first, *between, last = [0.0] * start + stored
     total = first + last
     if any(between) or not min(first, last) >= 0 or not 0 < total < float("inf") or first >= total:
         raise IntegrityError(

@@ -16,6 +16,8 @@ from mtlkit.config.commands.run_commands import ExportOptions
 from mtlkit.errors import IntegrityError
 from mtlkit.inference.load_model import load
 from mtlkit.model.digest import digest_of
+from mtlkit.model.interop.auto.models import read_architecture
+from mtlkit.model.interop.modules import SentenceTransformerModules
 from mtlkit.recipes.export import export
 
 sentence_transformers: Any = pytest.importorskip("sentence_transformers")
@@ -168,3 +170,11 @@ def test_the_weights_of_a_mean_of_layers_are_part_of_the_digest(wrap: Wrap) -> N
     before = digest_of(folder)
     save_file({"layer_weights": torch.tensor([0.2, 0.0, 0.8])}, folder / "1_WeightedLayerPooling/model.safetensors")
     assert digest_of(folder) != before
+
+
+def test_a_mean_of_layers_is_refused_for_models_that_run_through_transformers(tmp_path: Path) -> None:
+    modules = SentenceTransformerModules(tmp_path, layer_pooling=tmp_path / "1_WeightedLayerPooling")
+    with pytest.raises(
+        IntegrityError, match="1_WeightedLayerPooling: a mean of layers is supported for mtlkit's own families only"
+    ):
+        read_architecture(modules)

@@ -49,6 +49,8 @@ def read_architecture(modules: SentenceTransformerModules) -> Architecture:
     """The architecture of the transformer in a folder. Raises IntegrityError if transformers has no class for it, UsageError if
     transformers is not installed."""
     path = modules.folder / CONFIG
+    if modules.layer_pooling is not None:
+        raise IntegrityError(f"{modules.layer_pooling}: a mean of layers is supported for mtlkit's own families only")
     values = read_object(path)
     need_library(str(values.get("model_type")))
     stored = {key: value for key, value in values.items() if key not in NOT_KEPT}
@@ -64,8 +66,6 @@ def read_architecture(modules: SentenceTransformerModules) -> Architecture:
         positions = getattr(config, "max_position_embeddings", None)
         heads = getattr(config, "num_attention_heads", None)
         hidden = getattr(config, "intermediate_size", None)
-        if modules.layer_pooling is not None:
-            raise ValueError(f"{modules.layer_pooling.name} is supported for mtlkit's own families only")
         return Architecture(
             vocab_size=config.vocab_size,
             layers=layers,
